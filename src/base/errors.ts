@@ -1,0 +1,140 @@
+/**
+ * Typed errors: everything that may go wrong while the engine itself is right.
+ *
+ * `code` is the stable name users match on; `kafkaCode` is Kafka's error number and goes on the wire; `retriable` is
+ * Kafka's own word: the same call may succeed later. Messages carry `name=value`, built when thrown, and say what to
+ * do. One class with a table of codes, and subclasses only where fields are worth reading. Errors cross threads as
+ * ErrorData (structured clone drops classes).
+ */
+export const ERROR_CODES = {
+  UNKNOWN_SERVER_ERROR: { kafkaCode: -1, retriable: false },
+  OFFSET_OUT_OF_RANGE: { kafkaCode: 1, retriable: false },
+  CORRUPT_MESSAGE: { kafkaCode: 2, retriable: false },
+  UNKNOWN_TOPIC_OR_PARTITION: { kafkaCode: 3, retriable: false },
+  REQUEST_TIMED_OUT: { kafkaCode: 7, retriable: true },
+  MESSAGE_TOO_LARGE: { kafkaCode: 10, retriable: false },
+  INVALID_TOPIC_EXCEPTION: { kafkaCode: 17, retriable: false },
+  RECORD_LIST_TOO_LARGE: { kafkaCode: 18, retriable: false },
+  INVALID_REQUIRED_ACKS: { kafkaCode: 21, retriable: false },
+  INVALID_TIMESTAMP: { kafkaCode: 32, retriable: false },
+  TOPIC_ALREADY_EXISTS: { kafkaCode: 36, retriable: false },
+  INVALID_PARTITIONS: { kafkaCode: 37, retriable: false },
+  INVALID_REPLICATION_FACTOR: { kafkaCode: 38, retriable: false },
+  INVALID_CONFIG: { kafkaCode: 40, retriable: false },
+  INVALID_REQUEST: { kafkaCode: 42, retriable: false },
+  OUT_OF_ORDER_SEQUENCE_NUMBER: { kafkaCode: 45, retriable: false },
+  DUPLICATE_SEQUENCE_NUMBER: { kafkaCode: 46, retriable: false },
+  INVALID_PRODUCER_EPOCH: { kafkaCode: 47, retriable: false },
+  KAFKA_STORAGE_ERROR: { kafkaCode: 56, retriable: true },
+  UNSUPPORTED_COMPRESSION_TYPE: { kafkaCode: 76, retriable: false },
+  INVALID_RECORD: { kafkaCode: 87, retriable: false },
+  // Vltava's own, of the in-process API; on the wire they are UNKNOWN_SERVER_ERROR.
+  LOG_CLOSED: { kafkaCode: -1, retriable: false },
+  PRODUCER_CLOSED: { kafkaCode: -1, retriable: false },
+  CONSUMER_CLOSED: { kafkaCode: -1, retriable: false },
+  DIRECTORY_LOCKED: { kafkaCode: -1, retriable: false },
+  DIRECTORY_UNUSABLE: { kafkaCode: -1, retriable: false },
+  DIRECTORY_VERSION: { kafkaCode: -1, retriable: false },
+  DIRECTORY_CORRUPT: { kafkaCode: -1, retriable: false },
+  INVALID_ARGUMENT: { kafkaCode: -1, retriable: false },
+  SERIALIZATION: { kafkaCode: -1, retriable: false },
+  SHARD_UNAVAILABLE: { kafkaCode: -1, retriable: true },
+} as const
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** Base of every error that Vltava throws on purpose. */
+export class VltavaError extends Error {
+  override readonly name: string = 'VltavaError'
+  readonly code: ErrorCode
+  readonly kafkaCode: number
+  readonly retriable: boolean
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.kafkaCode = ERROR_CODES[code].kafkaCode
+    this.retriable = ERROR_CODES[code].retriable
+  }
+}
+
+export class OffsetOutOfRangeError extends VltavaError {
+  override readonly name = 'OffsetOutOfRangeError'
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+
+  constructor(where: string, offset: number, logStartOffset: number, logEndOffset: number) {
+    super(
+      'OFFSET_OUT_OF_RANGE',
+      `${where} offset=${offset} is outside logStartOffset=${logStartOffset} .. logEndOffset=${logEndOffset}`,
+    )
+    this.logStartOffset = logStartOffset
+    this.logEndOffset = logEndOffset
+  }
+}
+
+/** Bytes that claim to be records and are not: from a disk or a client. */
+export class CorruptRecordError extends VltavaError {
+  override readonly name = 'CorruptRecordError'
+
+  constructor(message: string, options?: ErrorOptions) {
+    super('CORRUPT_MESSAGE', message, options)
+  }
+}
+
+export class UnknownTopicOrPartitionError extends VltavaError {
+  override readonly name = 'UnknownTopicOrPartitionError'
+  readonly topic: string
+  readonly partition: number | undefined
+
+  constructor(topic: string, partition: number | undefined, message: string) {
+    super('UNKNOWN_TOPIC_OR_PARTITION', message)
+    this.topic = topic
+    this.partition = partition
+  }
+}
+
+export class RecordTooLargeError extends VltavaError {
+  override readonly name = 'RecordTooLargeError'
+  readonly sizeBytes: number
+  readonly limitBytes: number
+
+  constructor(what: string, sizeBytes: number, limitName: string, limitBytes: number) {
+    super('MESSAGE_TOO_LARGE', `${what} has sizeBytes=${sizeBytes}, over ${limitName}=${limitBytes}`)
+    this.sizeBytes = sizeBytes
+    this.limitBytes = limitBytes
+  }
+}
+
+/** A write or fsync failed, or a file is damaged: the partition (or the whole log) stops instead of guessing. */
+export class StorageError extends VltavaError {
+  override readonly name = 'StorageError'
+  /** The operating system's name for it: ENOSPC, EIO, EROFS, ... */
+  readonly errno: string
+
+  constructor(message: string, errno: string, options?: ErrorOptions) {
+    super('KAFKA_STORAGE_ERROR', message, options)
+    this.errno = errno
+  }
+}
+
+/** What of an error crosses a thread border. */
+export interface ErrorData {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export function toErrorData(error: unknown): ErrorData {
+  if (error instanceof VltavaError) return { code: error.code, message: error.message }
+  return { code: 'UNKNOWN_SERVER_ERROR', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+export function fromErrorData(data: ErrorData): VltavaError {
+  return new VltavaError(data.code, data.message)
+}
+
+/** The errno name that Node (or the simulated disk) put on an error, or '' if it is no system error. */
+export function errnoOf(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return ''
+}
