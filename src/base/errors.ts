@@ -126,7 +126,10 @@ export interface ErrorData {
 
 export function toErrorData(error: unknown): ErrorData {
   if (error instanceof VltavaError) return { code: error.code, message: error.message }
-  return { code: 'UNKNOWN_SERVER_ERROR', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+  return {
+    code: 'UNKNOWN_SERVER_ERROR',
+    message: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  }
 }
 
 export function fromErrorData(data: ErrorData): VltavaError {

@@ -12,7 +12,8 @@ export function writeFully(file: File, source: Uint8Array, start: number, length
     const count = storageCall(`write of ${file.path}`, () =>
       file.write(source, start + done, length - done, position + done),
     )
-    if (count === 0) throw new StorageError(`write of ${file.path} made no progress at byte ${position + done}`, 'ENOSPC')
+    if (count === 0)
+      throw new StorageError(`write of ${file.path} made no progress at byte ${position + done}`, 'ENOSPC')
     done += count
   }
 }
@@ -33,7 +34,8 @@ export function readSmallFile(fs: Fs, path: string, sizeMax = 64 << 20): Uint8Ar
   const stat = fs.stat(path)
   if (stat === undefined) return undefined
   if (stat.isDirectory) throw new StorageError(`${path} is a directory where a file should be`, 'EISDIR')
-  if (stat.sizeBytes > sizeMax) throw new StorageError(`${path} has sizeBytes=${stat.sizeBytes}, over ${sizeMax}`, 'EFBIG')
+  if (stat.sizeBytes > sizeMax)
+    throw new StorageError(`${path} has sizeBytes=${stat.sizeBytes}, over ${sizeMax}`, 'EFBIG')
   const file = fs.open(path, 'read')
   try {
     const bytes = new Uint8Array(stat.sizeBytes)

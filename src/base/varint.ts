@@ -7,7 +7,6 @@
  */
 import { CorruptRecordError } from './errors.ts'
 
-
 export function sizeOfVarint(value: number): number {
   const zigzag = ((value << 1) ^ (value >> 31)) >>> 0
   if (zigzag < 0x80) return 1
@@ -117,4 +116,3 @@ export class VarintCursor {
 function pastEnd(position: number): CorruptRecordError {
   return new CorruptRecordError(`varint runs past the end of its record at byte ${position}`)
 }
-

@@ -14,6 +14,12 @@ export interface Clock {
   monotonicMs(): number
 }
 
+/** Timers for threads with an event loop. A pending timer does not keep the process alive. */
+export interface Timers {
+  /** Calls back once after `delayMs` of monotonic time, unless cancelled before. */
+  after(delayMs: number, callback: () => void): { cancel(): void }
+}
+
 export interface FileStat {
   readonly sizeBytes: number
   readonly mtimeMs: number
@@ -74,6 +80,8 @@ export interface Fs {
   removeDirectory(path: string): void
   rename(from: string, to: string): void
   unlink(path: string): void
+  /** fdatasync by descriptor number, for the flusher thread, while the file's owner keeps it open. */
+  syncDescriptor(fd: number): void
   /** fsync of a directory: makes creations, renames and removals in it durable. */
   syncDirectory(path: string): void
   /** Exclusive lock on a lock file, created if missing; undefined if another holder has it. */
@@ -95,6 +103,7 @@ export type Failpoint = (name: string) => void
 
 export interface Env {
   readonly clock: Clock
+  readonly timers: Timers
   readonly fs: Fs
   readonly random: Random
   readonly failpoint: Failpoint

@@ -1,0 +1,64 @@
+/**
+ * Log: what a program holds when it has a log open, here or in another thread. Makes producers and consumers.
+ */
+import type { Clock } from '../base/env/env.ts'
+import type { Transport } from '../protocol/transport.ts'
+import { Admin } from './admin.ts'
+import { Consumer, type ConsumerOptions } from './consumer.ts'
+import { Producer, type ProducerOptions } from './producer.ts'
+
+export class Log {
+  readonly admin: Admin
+  /** Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. */
+  readonly address: string
+  readonly #transport: Transport
+  readonly #clock: Clock
+  readonly #producers = new Set<Producer<never, never>>()
+  #closing: Promise<void> | undefined
+
+  /** Made by open() and attach(). */
+  constructor(transport: Transport, clock: Clock, address: string) {
+    this.#transport = transport
+    this.#clock = clock
+    this.address = address
+    this.admin = new Admin(transport)
+  }
+
+  get isClosed(): boolean {
+    return this.#closing !== undefined || this.#transport.isClosed
+  }
+
+  /** A producer of this thread. Throws VltavaError INVALID_ARGUMENT, LOG_CLOSED. */
+  producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V> {
+    const producer = new Producer<K, V>(this.#transport, this.#clock, options)
+    // Only close() is called through the set; it does not depend on the types.
+    this.#producers.add(producer as Producer<never, never>)
+    return producer
+  }
+
+  /** A consumer of this thread. Throws VltavaError INVALID_ARGUMENT. */
+  consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V> {
+    return new Consumer<K, V>(this.#transport, options)
+  }
+
+  /**
+   * Flushes this thread's producers and closes: the thread that opened the log closes it for all and releases the
+   * directory; a thread that attached only leaves. Consumers' loops end with LOG_CLOSED. A second call waits for the
+   * first. Rejects with the first error of a producer or of the disk; the log is closed all the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const outcomes = await Promise.allSettled([...this.#producers].map((producer) => producer.close()))
+    await this.#transport.close()
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

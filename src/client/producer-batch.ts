@@ -1,0 +1,66 @@
+/**
+ * ProducerBatch: one batch on its way from the first record to the acknowledgement. Owned by its producer's thread.
+ *
+ *   open -> ready (full, or its time is up) -> submitted -> appended -> committed (acks=all)
+ *                                                      \-> failed
+ */
+import { fromErrorData, type ErrorData, type VltavaError } from '../base/errors.ts'
+import type { BatchListener, BatchMemory } from '../protocol/transport.ts'
+import { BatchBuilder } from '../record/batch-builder.ts'
+import type { ProducerPartition } from './producer-partition.ts'
+
+interface Waiter {
+  readonly resolve: (baseOffset: number) => void
+  readonly reject: (error: VltavaError) => void
+}
+
+export class ProducerBatch implements BatchListener {
+  readonly partition: ProducerPartition
+  readonly builder: BatchBuilder
+  readonly memory: BatchMemory
+  /** Monotonic time at which it is closed even if it is not full. */
+  readonly dueMs: number
+  /** Somebody awaits send(): no lingering while nothing else is under way. */
+  isUrgent = false
+  recordCount = 0
+  lengthBytes = 0
+  baseOffset = -1
+  timestamp = -1
+  #waiter: Waiter | undefined
+  #promise: Promise<number> | undefined
+
+  constructor(partition: ProducerPartition, builder: BatchBuilder, memory: BatchMemory, dueMs: number) {
+    this.partition = partition
+    this.builder = builder
+    this.memory = memory
+    this.dueMs = dueMs
+  }
+
+  /** Resolves with the batch's base offset when it is acknowledged; shared by all its records. */
+  acknowledged(): Promise<number> {
+    this.#promise ??= new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+    })
+    return this.#promise
+  }
+
+  onAppended(baseOffset: number, timestamp: number): void {
+    this.baseOffset = baseOffset
+    this.timestamp = timestamp
+    this.partition.appended(this)
+  }
+
+  onFailed(error: ErrorData, isUnknown: boolean): boolean {
+    return this.partition.failed(this, fromErrorData(error), isUnknown)
+  }
+
+  acknowledge(): void {
+    this.#waiter?.resolve(this.baseOffset)
+  }
+
+  /** True if somebody was waiting and hears of it. */
+  reject(error: VltavaError): boolean {
+    this.#waiter?.reject(error)
+    return this.#waiter !== undefined
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * ProducerPartition: one producer's lane to one partition: the open batch, what is ready, what is under way, sequence
+ * numbers. Owned by the producer's thread. @hot
+ *
+ * At most IN_FLIGHT_MAX batches are submitted and not appended: that is how many the log remembers to recognise a
+ * repetition (KIP-98), so a restarted shard can be sent the same batches again.
+ *
+ * After a refused batch the sequence has a gap and the log refuses what follows. Then everything under way is awaited,
+ * the epoch is raised (which lets the sequence start at 0), and batches that were refused for the gap alone are
+ * submitted again, in order, before anything newer.
+ */
+import { assert } from '../base/assert.ts'
+import type { VltavaError } from '../base/errors.ts'
+import type { Acks, Transport } from '../protocol/transport.ts'
+import { NO_SEQUENCE, sequenceAfter } from '../record/batch-layout.ts'
+import { restampProducer } from '../record/batch-builder.ts'
+import type { CompressionName } from '../record/compression/codec.ts'
+import type { ProducerBatch } from './producer-batch.ts'
+
+const IN_FLIGHT_MAX = 5
+const EPOCH_MAX = 0x7fff
+
+/** What the lanes of a producer share with it. */
+export interface ProducerCore {
+  readonly transport: Transport
+  readonly acks: Acks
+  readonly compressionLevel: number | undefined
+  /** The producer's codec, unless the topic insists on one. */
+  compressionFor(topic: string): CompressionName
+  /** Undefined until the log has given one; -1 without idempotence. */
+  readonly producerId: number | undefined
+  batchAcknowledged(batch: ProducerBatch): void
+  batchFailed(batch: ProducerBatch, error: VltavaError): void
+  batchAppended(batch: ProducerBatch): void
+}
+
+export class ProducerPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly #core: ProducerCore
+  open: ProducerBatch | undefined
+  /** Closed and not submitted yet, oldest first. */
+  #ready: ProducerBatch[] = []
+  #inFlightCount = 0
+  /** Refused for a gap in the sequence; submitted again, in this order, under the next epoch. */
+  #again: ProducerBatch[] = []
+  #hasGap = false
+  #epoch = 0
+  #sequence = 0
+
+  constructor(core: ProducerCore, topic: string, partition: number) {
+    this.#core = core
+    this.topic = topic
+    this.partition = partition
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlightCount === 0 && this.#ready.length === 0 && this.#again.length === 0
+  }
+
+  /** The open batch takes no more records. */
+  closeOpen(): void {
+    if (this.open === undefined) return
+    this.open.recordCount = this.open.builder.recordCount
+    this.#ready.push(this.open)
+    this.open = undefined
+    this.submitReady()
+  }
+
+  /** Submits as much as may be under way; the rest goes when answers come. */
+  submitReady(): void {
+    const { producerId } = this.#core
+    if (producerId === undefined || this.#hasGap) return
+    while (this.#ready.length > 0 && this.#inFlightCount < IN_FLIGHT_MAX) {
+      const batch = this.#ready[0]!
+      if (batch.lengthBytes === 0) this.#seal(batch, producerId)
+      const { transport, acks } = this.#core
+      if (!transport.submit(this.topic, this.partition, batch.memory, batch.lengthBytes, acks, batch)) return
+      this.#ready.shift()
+      this.#inFlightCount += 1
+    }
+  }
+
+  #seal(batch: ProducerBatch, producerId: number): void {
+    const { compressionLevel } = this.#core
+    const compression = this.#core.compressionFor(this.topic)
+    const hasId = producerId >= 0
+    const sequence = hasId ? this.#sequence : NO_SEQUENCE
+    const epoch = hasId ? this.#epoch : -1
+    batch.lengthBytes = batch.builder.close(compression, compressionLevel, 0, producerId, epoch, sequence)
+    if (hasId) this.#sequence = sequenceAfter(this.#sequence, batch.recordCount)
+  }
+
+  appended(batch: ProducerBatch): void {
+    this.#answered()
+    this.#core.batchAppended(batch)
+  }
+
+  /** True: the batch's memory is kept, it will be submitted again. */
+  failed(batch: ProducerBatch, error: VltavaError, isUnknown: boolean): boolean {
+    const isIdempotent = (this.#core.producerId ?? -1) >= 0
+    if (isIdempotent && this.#hasGap && error.code === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && !isUnknown) {
+      this.#again.push(batch)
+      this.#answered()
+      return true
+    }
+    if (isIdempotent) this.#hasGap = true
+    this.#core.batchFailed(batch, error)
+    this.#answered()
+    return false
+  }
+
+  #answered(): void {
+    this.#inFlightCount -= 1
+    assert(this.#inFlightCount >= 0, 'each answer follows a submission')
+    if (this.#hasGap && this.#inFlightCount === 0) this.#startEpoch()
+    if (this.#ready.length > 0) this.submitReady()
+  }
+
+  #startEpoch(): void {
+    assert(this.#epoch < EPOCH_MAX, 'a producer survives 32,767 refusals of one partition')
+    this.#epoch += 1
+    this.#sequence = 0
+    this.#hasGap = false
+    this.#ready = [...this.#again, ...this.#ready]
+    this.#again = []
+    for (const batch of this.#ready) {
+      if (batch.lengthBytes === 0) continue
+      const { bytes, view, start } = batch.memory
+      restampProducer(bytes, view, start, batch.lengthBytes, this.#epoch, this.#sequence)
+      this.#sequence = sequenceAfter(this.#sequence, batch.recordCount)
+    }
+    this.submitReady()
+  }
+
+  /** Gives up what was not submitted. */
+  abandon(error: VltavaError): void {
+    this.open?.builder.abandon()
+    const batches = [...this.#again, ...this.#ready, ...(this.open === undefined ? [] : [this.open])]
+    this.open = undefined
+    this.#ready = []
+    this.#again = []
+    for (const batch of batches) {
+      this.#core.transport.release(batch.memory)
+      this.#core.batchFailed(batch, error)
+    }
+  }
+}

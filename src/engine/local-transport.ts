@@ -1,0 +1,409 @@
+/**
+ * LocalTransport: one client thread's way to the shards of a log in the same process. Owned by that thread.
+ *
+ * It holds the thread's arena, its doorbell, and for each shard a link: rings, watermarks, interest. Requests that are
+ * not answered stay in `outstanding`; when a shard is restarted they are published again, in order, on the new ring.
+ * Producer sequence numbers make that safe: what the old incarnation had written is answered as a duplicate.
+ *
+ * While something is outstanding or somebody waits, a loop sleeps at the doorbell; nothing polls. Otherwise the transport
+ * holds nothing that keeps the process alive.
+ */
+import { assert } from '../base/assert.ts'
+import type { Env } from '../base/env/env.ts'
+import { type ErrorData, fromErrorData, toErrorData, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
+import { kafkaError } from '../protocol/kafka-errors.ts'
+import type {
+  Acks,
+  AdminReplies,
+  AdminRequest,
+  BatchListener,
+  BatchMemory,
+  OffsetAndTimestamp,
+  OffsetSpec,
+  PartitionEnds,
+  PartitionReader,
+  TopicInfo,
+  Transport,
+} from '../protocol/transport.ts'
+import { ArenaBook, arenaBytes, NO_ROOM } from '../ring/arena.ts'
+import { Doorbell } from '../ring/doorbell.ts'
+import type { Watermarks } from '../ring/watermarks.ts'
+import { REQUESTS_OUTSTANDING_MAX, type FromDispatcher, type TopicDescription } from '../workers/messages.ts'
+import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
+import { LocalPartitionReader } from './partition-reader.ts'
+import { type Outstanding, ShardConnection } from './shard-connection.ts'
+
+/** How the transport reaches the dispatcher, and how the process is kept alive while somebody waits. */
+export interface ControlLink {
+  readonly clientId: string
+  request(request: AdminRequest): Promise<unknown>
+  /** Balanced: hold() before, release() after a wait. */
+  hold(): void
+  release(): void
+  close(): Promise<void>
+}
+
+/** Bounds every sleep at the doorbell; a wake-up comes from the bell, not from this. */
+const SLEEP_MS = 1000
+
+interface Waiter {
+  readonly isReady: () => boolean
+  readonly resolve: () => void
+}
+
+interface KnownTopic {
+  readonly info: TopicInfo
+  readonly places: TopicDescription['places']
+}
+
+export class LocalTransport implements Transport {
+  isClosed = false
+  readonly batchBytesMax: number
+  readonly #env: Env
+  readonly #control: ControlLink
+  readonly #directory: string
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
+  readonly #book: ArenaBook
+  readonly #bell: Doorbell
+  readonly #shards: ShardConnection[]
+  readonly #topics = new Map<string, KnownTopic>()
+  readonly #failures = new Map<string, ErrorData>()
+  readonly #interests = new Map<string, number>()
+  readonly #waiters = new Set<Waiter>()
+  readonly #closeListeners = new Set<() => void>()
+  #isLooping = false
+  #closeReason: VltavaError | undefined
+
+  constructor(
+    env: Env,
+    control: ControlLink,
+    arena: SharedArrayBuffer,
+    doorbell: SharedArrayBuffer,
+    attached: Extract<FromDispatcher, { type: 'attached' }>,
+  ) {
+    this.#env = env
+    this.#control = control
+    this.#directory = attached.directory
+    this.#bytes = arenaBytes(arena)
+    this.#view = new DataView(arena)
+    this.#book = new ArenaBook(arena)
+    this.#bell = new Doorbell(doorbell)
+    this.batchBytesMax = Math.floor(this.#bytes.length / 2)
+    const onReply = this.#onReply.bind(this)
+    this.#shards = attached.shards.map((link) => new ShardConnection(link, onReply))
+    this.#learn(attached.topics, [])
+  }
+
+  /** A message of the dispatcher, passed on by whoever owns the control link. */
+  receive(message: FromDispatcher): void {
+    switch (message.type) {
+      case 'topics':
+        this.#learn(message.changed, message.removed)
+        break
+      case 'shard':
+        if (message.clientId !== this.#control.clientId) return
+        this.#shards[message.link.shardIndex]!.reconnect(message.link)
+        this.#restoreInterests(message.link.shardIndex)
+        break
+      case 'failure': {
+        const key = `${message.topic}-${message.partition}`
+        if (message.error === undefined) this.#failures.delete(key)
+        else this.#failures.set(key, message.error)
+        break
+      }
+      case 'closed':
+        this.shutDown(message.error === undefined ? undefined : fromErrorData(message.error))
+        break
+      default:
+        return
+    }
+    this.#wake()
+  }
+
+  /** The log is gone: everything that waits fails with LOG_CLOSED. */
+  shutDown(reason?: VltavaError): void {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.#closeReason = reason
+    const error = toErrorData(this.#closedError())
+    for (const shard of this.#shards) for (const request of shard.drain()) request.listener.onFailed(error, true)
+    for (const listener of this.#closeListeners) listener()
+    this.#closeListeners.clear()
+    this.#wake()
+  }
+
+  onClose(listener: () => void): () => void {
+    this.#closeListeners.add(listener)
+    return () => void this.#closeListeners.delete(listener)
+  }
+
+  #closedError(): VltavaError {
+    const why = this.#closeReason === undefined ? '' : `: ${this.#closeReason.message}`
+    return new VltavaError('LOG_CLOSED', `the log in ${this.#directory} is closed${why}`)
+  }
+
+  #learn(changed: readonly TopicDescription[], removed: readonly string[]): void {
+    for (const topic of removed) this.#topics.delete(topic)
+    for (const { topic, topicId, configs, config, places } of changed) {
+      const info: TopicInfo = {
+        topic,
+        topicId,
+        partitionCount: places.length,
+        configs,
+        maxMessageBytes: config.maxMessageBytes,
+        compressionType: config.compressionType,
+        isCompacted: config.isCompacted,
+      }
+      this.#topics.set(topic, { info, places })
+    }
+  }
+
+  topic(name: string): TopicInfo | undefined {
+    return this.#topics.get(name)?.info
+  }
+
+  topics(): TopicInfo[] {
+    return [...this.#topics.values()].map(({ info }) => info)
+  }
+
+  reserve(sizeBytes: number): BatchMemory | undefined {
+    const start = this.#book.allocate(sizeBytes)
+    if (start === NO_ROOM) return undefined
+    return { bytes: this.#bytes, view: this.#view, start, sizeBytes }
+  }
+
+  release(memory: BatchMemory): void {
+    this.#book.free(memory.start, memory.sizeBytes)
+  }
+
+  submit(
+    topic: string,
+    partition: number,
+    memory: BatchMemory,
+    lengthBytes: number,
+    acks: Acks,
+    listener: BatchListener,
+  ): boolean {
+    this.#assertOpen()
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const shard = this.#shards[shardIndex]!
+    if (shard.outstandingCount >= REQUESTS_OUTSTANDING_MAX) return false
+    shard.send({ topic, partition, slot, memory, lengthBytes, acks, listener })
+    this.#ensureLoop()
+    return true
+  }
+
+  poll(): void {
+    for (const shard of this.#shards) shard.poll()
+  }
+
+  #onReply(request: Outstanding, errorCode: number, baseOffset: number, timestamp: number): void {
+    if (errorCode === 0) {
+      this.release(request.memory)
+      request.listener.onAppended(baseOffset, timestamp)
+      return
+    }
+    const where = `${request.topic}-${request.partition}`
+    const failure = this.partitionFailure(request.topic, request.partition)
+    const isStorage = errorCode === kafkaError('KAFKA_STORAGE_ERROR')
+    const info = this.#topics.get(request.topic)?.info
+    const error = isStorage && failure !== undefined ? failure : describeRefusal(errorCode, where, request.lengthBytes, info)
+    if (!request.listener.onFailed(error, isStorage)) this.release(request.memory)
+  }
+
+  async wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted === true || isReady()) return
+    let waiter: Waiter | undefined
+    let timer: { cancel(): void } | undefined
+    const onAbort = (): void => this.#resolve(waiter)
+    try {
+      await new Promise<void>((resolve) => {
+        waiter = { isReady, resolve }
+        this.#waiters.add(waiter)
+        signal?.addEventListener('abort', onAbort, { once: true })
+        if (timeoutMs < Number.POSITIVE_INFINITY) {
+          timer = this.#env.timers.after(timeoutMs, () => this.#resolve(waiter))
+        }
+        this.#ensureLoop()
+      })
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+      timer?.cancel()
+    }
+  }
+
+  #resolve(waiter: Waiter | undefined): void {
+    if (waiter !== undefined && this.#waiters.delete(waiter)) waiter.resolve()
+  }
+
+  /** Something other than a shard changed: the loop looks at its waiters. */
+  #wake(): void {
+    this.#notifyWaiters()
+    this.#bell.ring()
+  }
+
+  #notifyWaiters(): void {
+    for (const waiter of this.#waiters) if (this.isClosed || waiter.isReady()) this.#resolve(waiter)
+  }
+
+  #isWanted(): boolean {
+    if (this.#waiters.size > 0) return true
+    for (const shard of this.#shards) if (shard.outstandingCount > 0) return true
+    return false
+  }
+
+  #hasInput(): boolean {
+    for (const shard of this.#shards) if (shard.hasReplies()) return true
+    for (const waiter of this.#waiters) if (waiter.isReady()) return true
+    return this.isClosed
+  }
+
+  #ensureLoop(): void {
+    if (this.#isLooping || this.isClosed) return
+    this.#isLooping = true
+    this.#control.hold()
+    void this.#loop()
+  }
+
+  async #loop(): Promise<void> {
+    // First let the caller's synchronous run of appends end: the bell is armed when this thread really sleeps.
+    await Promise.resolve()
+    const hasInput = (): boolean => this.#hasInput()
+    while (this.#isWanted() && !this.isClosed) {
+      await this.#bell.sleepAsync(hasInput, SLEEP_MS)
+      this.poll()
+      this.#notifyWaiters()
+      await Promise.resolve() // Those who were woken take their turn before the next look.
+    }
+    this.#isLooping = false
+    this.#control.release()
+  }
+
+  reader(topic: string, partition: number, offset: number): PartitionReader {
+    this.#assertOpen()
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const directory = this.#directoryOf(topic, partition)
+    const shard = this.#shards[shardIndex]!
+    const place = { directory, slot, watermarks: (): Watermarks => shard.watermarks }
+    return new LocalPartitionReader(this.#env.fs, topic, partition, place, offset)
+  }
+
+  #directoryOf(topic: string, partition: number): string {
+    return `${this.#directory}/${topic}-${partition}`
+  }
+
+  ends(topic: string, partition: number): PartitionEnds {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const { watermarks } = this.#shards[shardIndex]!
+    return {
+      logStartOffset: watermarks.logStartOffset(slot),
+      committedOffset: watermarks.committedOffset(slot),
+      highWatermark: watermarks.highWatermark(slot),
+    }
+  }
+
+  partitionFailure(topic: string, partition: number): ErrorData | undefined {
+    const known = this.#failures.get(`${topic}-${partition}`)
+    if (known !== undefined) return known
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const code = this.#shards[shardIndex]!.watermarks.failure(slot)
+    if (code === 0) return undefined
+    return { code: 'KAFKA_STORAGE_ERROR', message: `${topic}-${partition} is offline after a failed write or sync` }
+  }
+
+  setInterest(topic: string, partition: number, isWanted: boolean): void {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const key = `${shardIndex}/${slot}`
+    const count = (this.#interests.get(key) ?? 0) + (isWanted ? 1 : -1)
+    assert(count >= 0, 'interest is given up as often as it was taken')
+    if (count === 0) this.#interests.delete(key)
+    else this.#interests.set(key, count)
+    this.#shards[shardIndex]!.interest.set(slot, count > 0)
+  }
+
+  #restoreInterests(shardIndex: number): void {
+    for (const key of this.#interests.keys()) {
+      const [shard, slot] = key.split('/').map(Number)
+      if (shard === shardIndex) this.#shards[shardIndex]!.interest.set(slot!, true)
+    }
+  }
+
+  lookup(topic: string, partition: number, spec: OffsetSpec): Promise<OffsetAndTimestamp> {
+    // Promise.resolve().then: what throws here rejects, as it would over a socket.
+    return Promise.resolve().then(() => {
+      this.#assertOpen()
+      const { logStartOffset, highWatermark } = this.ends(topic, partition)
+      if (spec === 'start') return { offset: logStartOffset, timestamp: -1 }
+      if (spec === 'end') return { offset: highWatermark, timestamp: -1 }
+      const directory = this.#directoryOf(topic, partition)
+      if (spec === 'max-timestamp') return lookupMaxTimestamp(this.#env.fs, directory, logStartOffset, highWatermark)
+      return lookupByTimestamp(this.#env.fs, directory, spec.timestamp, logStartOffset, highWatermark)
+    })
+  }
+
+  async request<R extends AdminRequest>(request: R, signal?: AbortSignal): Promise<AdminReplies[R['type']]> {
+    this.#assertOpen()
+    signal?.throwIfAborted()
+    this.#control.hold()
+    try {
+      // Each request type has its reply type; the dispatcher keeps the pairing (workers/topic-admin.ts).
+      return (await this.#control.request(request)) as AdminReplies[R['type']]
+    } finally {
+      this.#control.release()
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    await this.#control.close()
+    this.shutDown()
+  }
+
+  #assertOpen(): void {
+    if (this.isClosed) throw this.#closedError()
+  }
+
+  #placeOf(topic: string, partition: number): { shardIndex: number; slot: number } {
+    const known = this.#topics.get(topic)
+    if (known === undefined) {
+      const message = `topic=${topic} does not exist; create it with admin.createTopics([{ topic: '${topic}', partitions: 1 }])`
+      throw new UnknownTopicOrPartitionError(topic, undefined, message)
+    }
+    const place = known.places[partition]
+    if (place === undefined) {
+      const message = `topic=${topic} has partitions 0 .. ${known.places.length - 1}, there is no partition=${partition}`
+      throw new UnknownTopicOrPartitionError(topic, partition, message)
+    }
+    return place
+  }
+}
+
+function describeRefusal(errorCode: number, where: string, sizeBytes: number, info: TopicInfo | undefined): ErrorData {
+  switch (errorCode) {
+    case kafkaError('MESSAGE_TOO_LARGE'):
+      return {
+        code: 'MESSAGE_TOO_LARGE',
+        message: `a batch of sizeBytes=${sizeBytes} for ${where} is over max.message.bytes=${info?.maxMessageBytes}`,
+      }
+    case kafkaError('OUT_OF_ORDER_SEQUENCE_NUMBER'):
+      return { code: 'OUT_OF_ORDER_SEQUENCE_NUMBER', message: `${where} refused a batch that is out of sequence` }
+    case kafkaError('INVALID_PRODUCER_EPOCH'):
+      return { code: 'INVALID_PRODUCER_EPOCH', message: `${where} knows a newer epoch of this producer` }
+    case kafkaError('INVALID_TIMESTAMP'):
+      return {
+        code: 'INVALID_TIMESTAMP',
+        message: `${where} refused a timestamp outside message.timestamp.before.max.ms / message.timestamp.after.max.ms`,
+      }
+    case kafkaError('UNKNOWN_TOPIC_OR_PARTITION'):
+      return { code: 'UNKNOWN_TOPIC_OR_PARTITION', message: `${where} does not exist (any more)` }
+    case kafkaError('RECORD_LIST_TOO_LARGE'):
+      return { code: 'RECORD_LIST_TOO_LARGE', message: `a batch of sizeBytes=${sizeBytes} is over segment.bytes of ${where}` }
+    case kafkaError('CORRUPT_MESSAGE'):
+      return { code: 'CORRUPT_MESSAGE', message: `a batch for ${where} was damaged in memory between producer and shard` }
+    case kafkaError('KAFKA_STORAGE_ERROR'):
+      return { code: 'KAFKA_STORAGE_ERROR', message: `${where} is offline after a failed write or sync` }
+    default:
+      return { code: 'UNKNOWN_SERVER_ERROR', message: `${where} refused a batch with Kafka's error code ${errorCode}` }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * open and attach: how a thread gets a LocalTransport.
+ *
+ * openLocal starts the dispatcher's thread, which takes the directory's lock, starts the shards and opens the partitions.
+ * attachLocal finds the dispatcher of a log that another thread of the process has open, by the log's address. Either
+ * way the thread brings an arena and a doorbell and gets a link to each shard.
+ *
+ * The worker handle is kept referenced only while something of this thread waits for an answer: an idle open log does not
+ * keep the process alive, an unanswered send() does.
+ */
+import { BroadcastChannel, Worker } from 'node:worker_threads'
+import { realEnv } from '../base/env/real-env.ts'
+import { fromErrorData, VltavaError } from '../base/errors.ts'
+import { randomUuid } from '../base/uuid.ts'
+import { createArena, SLAB_BYTES } from '../ring/arena.ts'
+import { createDoorbell } from '../ring/doorbell.ts'
+import type { DispatcherOptions } from '../workers/dispatcher.ts'
+import type { FromDispatcher, ToDispatcher } from '../workers/messages.ts'
+import { Control } from './control-link.ts'
+import { LocalTransport } from './local-transport.ts'
+
+export interface OpenLocalOptions extends DispatcherOptions {
+  /** Bytes of the thread's arena. */
+  readonly memoryBytes: number
+}
+
+export interface OpenedLocal {
+  readonly transport: LocalTransport
+  /** What another thread of this process passes to attachLocal. */
+  readonly address: string
+}
+
+/** Notices that users may listen to. */
+export type NoticeListener = (message: FromDispatcher) => void
+
+const ADDRESS_PREFIX = 'vltava:'
+const ATTACH_TIMEOUT_MS = 5000
+
+/** Rejects with VltavaError DIRECTORY_*. */
+export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListener): Promise<OpenedLocal> {
+  const address = `${ADDRESS_PREFIX}${randomUuid(realEnv.random)}`
+  const { directory, shards, retentionCheckMs, checkpointMs } = options
+  const worker = new Worker(new URL('../workers/dispatcher-thread.js', import.meta.url), {
+    name: 'vltava-dispatcher',
+    workerData: { options: { directory, shards, retentionCheckMs, checkpointMs }, address },
+    execArgv: [],
+  })
+  let onClosed: (error: VltavaError | undefined) => void = () => undefined
+  const closed = new Promise<VltavaError | undefined>((resolve) => {
+    onClosed = resolve
+  })
+  const control = new Control(
+    randomUuid(realEnv.random),
+    (message: ToDispatcher) => worker.postMessage(message),
+    (isHeld) => (isHeld ? worker.ref() : worker.unref()),
+    async () => {
+      worker.ref()
+      worker.postMessage({ type: 'close', clientId: control.clientId, requestId: 0 } satisfies ToDispatcher)
+      const error = await closed
+      await worker.terminate()
+      if (error !== undefined) throw error
+    },
+  )
+  const transport = await attach(control, options.memoryBytes, (receive) => {
+    worker.on('message', (message: FromDispatcher) => {
+      if (message.type === 'closed') onClosed(message.error === undefined ? undefined : fromErrorData(message.error))
+      receive(message)
+      onNotice(message)
+    })
+    worker.on('error', (error) => {
+      receive({ type: 'failed', error: { code: 'UNKNOWN_SERVER_ERROR', message: `the dispatcher threw: ${error.stack}` } })
+      onClosed(new VltavaError('UNKNOWN_SERVER_ERROR', `the dispatcher threw: ${error.message}`, { cause: error }))
+    })
+    worker.on('exit', () => onClosed(undefined))
+  })
+  worker.unref()
+  return { transport, address }
+}
+
+/** Attaches this thread to a log that is open in the process. Rejects with LOG_CLOSED if nobody answers the address. */
+export async function attachLocal(address: string, memoryBytes: number, onNotice: NoticeListener): Promise<OpenedLocal> {
+  if (!address.startsWith(ADDRESS_PREFIX)) {
+    throw new VltavaError('INVALID_ARGUMENT', `'${address}' is not the address of an open log; pass log.address`)
+  }
+  const channel = new BroadcastChannel(address)
+  const control = new Control(
+    randomUuid(realEnv.random),
+    (message: ToDispatcher) => channel.postMessage(message),
+    (isHeld) => (isHeld ? channel.ref() : channel.unref()),
+    () => {
+      channel.postMessage({ type: 'detach', clientId: control.clientId } satisfies ToDispatcher)
+      channel.close()
+      return Promise.resolve()
+    },
+  )
+  const timer = realEnv.timers.after(ATTACH_TIMEOUT_MS, () => deliver(noAnswer(address)))
+  let deliver: (message: FromDispatcher) => void = () => undefined
+  try {
+    const transport = await attach(control, memoryBytes, (receive) => {
+      deliver = receive
+      channel.onmessage = (event) => {
+        // Everything on this channel is ours: what clients ask, which `receive` passes over, and the answers.
+        const message = (event as { data: FromDispatcher }).data
+        receive(message)
+        if (message.type === 'closed') channel.close()
+        onNotice(message)
+      }
+    })
+    channel.unref()
+    return { transport, address }
+  } catch (error) {
+    channel.close()
+    throw error
+  } finally {
+    timer.cancel()
+  }
+}
+
+function noAnswer(address: string): FromDispatcher {
+  const message = `no open log of this process answers ${address} within ${ATTACH_TIMEOUT_MS} ms`
+  return { type: 'failed', error: { code: 'LOG_CLOSED', message } }
+}
+
+/** Introduces this thread; resolves when the dispatcher has linked it to every shard. */
+function attach(
+  control: Control,
+  memoryBytes: number,
+  listen: (receive: (message: FromDispatcher) => void) => void,
+): Promise<LocalTransport> {
+  const arena = createArena(Math.max(memoryBytes, 4 * SLAB_BYTES))
+  const doorbell = createDoorbell()
+  return new Promise((resolve, reject) => {
+    let transport: LocalTransport | undefined
+    listen((message) => {
+      if (control.receive(message)) return
+      if (transport !== undefined) {
+        if (message.type === 'failed') transport.shutDown(fromErrorData(message.error))
+        else transport.receive(message)
+      } else if (message.type === 'failed') {
+        reject(fromErrorData(message.error))
+      } else if (message.type === 'closed') {
+        reject(new VltavaError('LOG_CLOSED', 'the log was closed'))
+      } else if (message.type === 'attached' && message.clientId === control.clientId) {
+        transport = new LocalTransport(realEnv, control, arena, doorbell, message)
+        resolve(transport)
+      }
+    })
+    control.introduce(arena, doorbell)
+  })
+}

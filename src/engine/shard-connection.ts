@@ -1,0 +1,108 @@
+/**
+ * ShardConnection: the client's end of the rings to one shard, through all incarnations of that shard. @hot
+ *
+ * Invariant: at most REQUESTS_OUTSTANDING_MAX requests are unanswered, so that the request ring always has room for all
+ * of them at once (a reconnect publishes them again) and the reply ring for all their replies.
+ */
+import { assert } from '../base/assert.ts'
+import type { Acks, BatchListener, BatchMemory } from '../protocol/transport.ts'
+import { Doorbell } from '../ring/doorbell.ts'
+import { Interest } from '../ring/interest.ts'
+import { FULL, RingReader, RingWriter } from '../ring/spsc.ts'
+import { Watermarks } from '../ring/watermarks.ts'
+import { APPENDED, PRODUCE, PRODUCE_BYTES, REQUESTS_OUTSTANDING_MAX, type ShardLink } from '../workers/messages.ts'
+
+export interface Outstanding {
+  readonly topic: string
+  readonly partition: number
+  readonly slot: number
+  readonly memory: BatchMemory
+  readonly lengthBytes: number
+  readonly acks: Acks
+  readonly listener: BatchListener
+}
+
+export type ReplyHandler = (request: Outstanding, errorCode: number, baseOffset: number, timestamp: number) => void
+
+export class ShardConnection {
+  watermarks: Watermarks
+  interest: Interest
+  #requests: RingWriter
+  #replies: RingReader
+  #bell: Doorbell
+  /** In the order in which they were published first. */
+  readonly #outstanding = new Map<number, Outstanding>()
+  #nextRequestId = 1
+  readonly #onReply: ReplyHandler
+  readonly #onFrame = (type: number, position: number): void => {
+    assert(type === APPENDED, 'reply rings carry APPENDED frames')
+    const view = this.#replies.view
+    const requestId = view.getUint32(position, true)
+    const request = this.#outstanding.get(requestId)
+    assert(request !== undefined, 'a shard answers what was asked, once')
+    this.#outstanding.delete(requestId)
+    const errorCode = view.getInt32(position + 4, true)
+    this.#onReply(request, errorCode, view.getFloat64(position + 8, true), view.getFloat64(position + 16, true))
+  }
+
+  constructor(link: ShardLink, onReply: ReplyHandler) {
+    this.#onReply = onReply
+    this.watermarks = new Watermarks(link.watermarks)
+    this.interest = new Interest(link.interest)
+    this.#requests = new RingWriter(link.requestRing)
+    this.#replies = new RingReader(link.replyRing)
+    this.#bell = new Doorbell(link.shardDoorbell)
+  }
+
+  /** A new incarnation: replies of the old one that are there are taken, the rest is asked again. */
+  reconnect(link: ShardLink): void {
+    this.poll()
+    this.watermarks = new Watermarks(link.watermarks)
+    this.interest = new Interest(link.interest)
+    this.#requests = new RingWriter(link.requestRing)
+    this.#replies = new RingReader(link.replyRing)
+    this.#bell = new Doorbell(link.shardDoorbell)
+    for (const [requestId, request] of this.#outstanding) this.#publish(requestId, request)
+    this.#bell.ring()
+  }
+
+  get outstandingCount(): number {
+    return this.#outstanding.size
+  }
+
+  send(request: Outstanding): void {
+    assert(this.#outstanding.size < REQUESTS_OUTSTANDING_MAX, 'requests outstanding are bounded')
+    const requestId = this.#nextRequestId
+    this.#nextRequestId = (requestId + 1) >>> 0
+    this.#outstanding.set(requestId, request)
+    this.#publish(requestId, request)
+    this.#bell.ring()
+  }
+
+  #publish(requestId: number, request: Outstanding): void {
+    const position = this.#requests.claim(PRODUCE, PRODUCE_BYTES)
+    assert(position !== FULL, 'the request ring has room for every outstanding request')
+    const view = this.#requests.view
+    view.setUint32(position, requestId, true)
+    view.setUint32(position + 4, request.slot, true)
+    view.setUint32(position + 8, request.memory.start, true)
+    view.setUint32(position + 12, request.lengthBytes, true)
+    view.setInt32(position + 16, request.acks, true)
+    this.#requests.publish()
+  }
+
+  hasReplies(): boolean {
+    return this.#replies.hasFrames()
+  }
+
+  poll(): void {
+    this.#replies.poll(this.#onFrame, REQUESTS_OUTSTANDING_MAX)
+  }
+
+  /** Gives up every request that was not answered; returns them. */
+  drain(): Outstanding[] {
+    const requests = [...this.#outstanding.values()]
+    this.#outstanding.clear()
+    return requests
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * Around node:zlib's synchronous calls: how large its chunks are, and whose memory the result is.
+ */
+
+const CHUNK_BYTES_MIN = 1 << 10
+const CHUNK_BYTES_MAX = 1 << 17
+
+/** zlib's output buffer: one that holds the whole result saves joining chunks. */
+export function chunkBytes(expectedBytes: number): number {
+  return Math.min(Math.max(expectedBytes, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX)
+}
+
+/** Node may return a part of a larger buffer, which must be neither transferred nor kept alive for a few bytes. */
+export function owned(buffer: Buffer): Uint8Array {
+  if (buffer.byteLength === buffer.buffer.byteLength) return new Uint8Array(buffer.buffer)
+  return Uint8Array.prototype.slice.call(buffer)
+}

@@ -1,0 +1,124 @@
+/**
+ * Arena: the shared memory in which one client thread builds its batches. @hot
+ *
+ *  byte         size  field      meaning
+ *  -----------  ----  ---------  --------------------------------------------------
+ *     0            4  version    ARENA_VERSION; checked on attach
+ *     4            4  slabCount  slabs that follow
+ *   128 + 16384 i     slab i     bytes of batches; a batch takes a run of whole slabs
+ *
+ * The client thread owns the arena and its book-keeping, which lives on its heap. A batch's bytes pass to a shard when
+ * the frame that names them is published on the ring, and come back with the reply frame: the rings order both hands.
+ * So a dead shard's rings are thrown away while the bytes of unanswered batches stay with the client, who sends them
+ * again to the shard's next incarnation.
+ *
+ * Why runs of slabs and not one ring of bytes: eight partitions have eight batches open at once and they close in any
+ * order. In a byte ring the oldest open batch holds up all space behind it; here each run is freed alone, and the last
+ * one freed is the next one used, while it is still in the cache.
+ */
+import { assert } from '../base/assert.ts'
+
+export const ARENA_VERSION = 1
+export const SLAB_BYTES = 16_384
+
+const HEADER_BYTES = 128
+const VERSION_I32 = 0
+const SLAB_COUNT_I32 = 1
+
+export const NO_ROOM = -1
+
+export function createArena(sizeBytes: number): SharedArrayBuffer {
+  const slabCount = Math.floor(sizeBytes / SLAB_BYTES)
+  assert(slabCount >= 4, 'arena has at least four slabs')
+  const buffer = new SharedArrayBuffer(HEADER_BYTES + slabCount * SLAB_BYTES)
+  const words = new Int32Array(buffer, 0, 2)
+  words[VERSION_I32] = ARENA_VERSION
+  words[SLAB_COUNT_I32] = slabCount
+  return buffer
+}
+
+/** Both ends: the bytes, with the layout checked. */
+export function arenaBytes(buffer: SharedArrayBuffer): Uint8Array {
+  const words = new Int32Array(buffer, 0, 2)
+  assert(words[VERSION_I32] === ARENA_VERSION, 'arena layout version matches')
+  assert(buffer.byteLength === HEADER_BYTES + words[SLAB_COUNT_I32]! * SLAB_BYTES, 'arena has its full length')
+  return new Uint8Array(buffer)
+}
+
+/** Which slabs are in use: the client thread's own book. */
+export class ArenaBook {
+  readonly slabCount: number
+  freeSlabs: number
+  /** 1: in use, or kept in a stack of recycled runs. */
+  readonly #taken: Uint8Array
+  /** Freed runs by their length in slabs, last freed first. */
+  readonly #recycled = new Map<number, number[]>()
+  #searchFrom = 0
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.slabCount = new Int32Array(buffer, 0, 2)[SLAB_COUNT_I32]!
+    this.freeSlabs = this.slabCount
+    this.#taken = new Uint8Array(this.slabCount)
+  }
+
+  /** Byte position of a free run of at least `sizeBytes`, or NO_ROOM. */
+  allocate(sizeBytes: number): number {
+    const count = slabsFor(sizeBytes)
+    if (count > this.freeSlabs) return NO_ROOM
+    const stack = this.#recycled.get(count)
+    let first = stack !== undefined && stack.length > 0 ? stack.pop()! : this.#findRun(count)
+    if (first < 0) {
+      this.#returnRecycled()
+      first = this.#findRun(count)
+      if (first < 0) return NO_ROOM
+    }
+    this.freeSlabs -= count
+    return HEADER_BYTES + first * SLAB_BYTES
+  }
+
+  /** `position` and `sizeBytes` as they were allocated. */
+  free(position: number, sizeBytes: number): void {
+    const count = slabsFor(sizeBytes)
+    const first = (position - HEADER_BYTES) / SLAB_BYTES
+    assert(Number.isInteger(first) && first >= 0 && first + count <= this.slabCount, 'freed run is inside the arena')
+    assert(this.#taken[first] === 1 && this.#taken[first + count - 1] === 1, 'freed run is in use')
+    this.freeSlabs += count
+    assert(this.freeSlabs <= this.slabCount, 'no more slabs are free than exist')
+    const stack = this.#recycled.get(count)
+    if (stack === undefined) this.#recycled.set(count, [first])
+    else stack.push(first)
+  }
+
+  #findRun(count: number): number {
+    const found = this.#scan(this.#searchFrom, this.slabCount, count)
+    return found >= 0 ? found : this.#scan(0, this.slabCount, count)
+  }
+
+  #scan(from: number, to: number, count: number): number {
+    const taken = this.#taken
+    let run = 0
+    for (let slab = from; slab < to; slab++) {
+      run = taken[slab] === 0 ? run + 1 : 0
+      if (run === count) {
+        const first = slab - count + 1
+        taken.fill(1, first, first + count)
+        this.#searchFrom = slab + 1
+        return first
+      }
+    }
+    return -1
+  }
+
+  /** Gives the recycled runs back to the map, so that neighbours join. */
+  #returnRecycled(): void {
+    for (const [count, stack] of this.#recycled) {
+      for (const first of stack) this.#taken.fill(0, first, first + count)
+      stack.length = 0
+    }
+    this.#searchFrom = 0
+  }
+}
+
+function slabsFor(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / SLAB_BYTES)
+}

@@ -1,0 +1,73 @@
+/**
+ * Thread entry of the dispatcher: starts shard and flusher threads, passes messages, keeps the supervisor's timer.
+ *
+ * The thread that opened the log talks over parentPort; threads that attached later talk over a BroadcastChannel with
+ * the log's address, because a plain string is all that they need to be given. Answers go to both; each client takes
+ * what carries its id.
+ */
+import { BroadcastChannel, parentPort, Worker, workerData } from 'node:worker_threads'
+import { assert } from '../base/assert.ts'
+import { realEnv } from '../base/env/real-env.ts'
+import { toErrorData, VltavaError } from '../base/errors.ts'
+import { Dispatcher, type DispatcherOptions } from './dispatcher.ts'
+import type { FromDispatcher, ToDispatcher } from './messages.ts'
+import type { ThreadHandle, ThreadSpawner } from './supervised-shard.ts'
+
+export interface DispatcherStart {
+  readonly options: DispatcherOptions
+  readonly address: string
+}
+
+assert(parentPort !== null, 'dispatcher-thread runs as a worker')
+const port = parentPort
+const { options, address } = workerData as DispatcherStart
+const channel = new BroadcastChannel(address)
+
+function spawn(file: string, data: unknown, name: string): ThreadHandle {
+  const worker = new Worker(new URL(file, import.meta.url), { workerData: data, name, execArgv: [] })
+  let reason = ''
+  worker.on('error', (error: Error) => {
+    reason = `threw ${error.stack ?? error.message}`
+  })
+  return {
+    post: (message) => worker.postMessage(message),
+    onMessage: (listener) => void worker.on('message', listener),
+    onEnd: (listener) => void worker.once('exit', (code) => listener(reason === '' ? `ended with code ${code}` : reason)),
+    terminate: async () => {
+      await worker.terminate()
+    },
+  }
+}
+
+const spawner: ThreadSpawner = {
+  shard: (start) => spawn('./shard-thread.js', start, `vltava-shard-${start.shardIndex}`),
+  flusher: (start) => spawn('./flusher-thread.js', start, 'vltava-flusher'),
+}
+
+function send(message: FromDispatcher): void {
+  port.postMessage(message)
+  channel.postMessage(message)
+  if (message.type !== 'closed') return
+  clearInterval(timer)
+  channel.close()
+  port.close()
+}
+
+let timer: NodeJS.Timeout | undefined
+try {
+  const dispatcher = new Dispatcher(realEnv, options, spawner, send)
+  timer = setInterval(() => dispatcher.tick(), Dispatcher.tickMs)
+  port.on('message', (message: ToDispatcher) => dispatcher.receive(message))
+  channel.onmessage = (event) => {
+    const message = (event as { data: ToDispatcher | FromDispatcher }).data
+    // Answers of this thread come back to nobody; only clients' messages have these types.
+    if (message.type === 'attach' || message.type === 'detach' || message.type === 'request') dispatcher.receive(message)
+  }
+  await dispatcher.open()
+} catch (error) {
+  if (!(error instanceof VltavaError)) throw error
+  clearInterval(timer)
+  channel.close()
+  port.postMessage({ type: 'failed', error: toErrorData(error) } satisfies FromDispatcher)
+  port.close()
+}

@@ -1,0 +1,273 @@
+/**
+ * Dispatcher: opens a data directory, spreads its partitions over shards, introduces client threads to shards, watches
+ * over the shards and closes everything. A plain class; dispatcher-thread.ts gives it a thread, the simulator a turn.
+ *
+ * It has a thread of its own, not the user's: a user's thread that is busy for ten seconds delays neither the restart of
+ * a shard nor a topic that another thread creates.
+ *
+ * A client thread attaches once. For each shard it gets a pair of rings; when a shard is restarted it gets new ones, with
+ * the new incarnation's watermarks, and sends what was not answered again.
+ */
+import { unreachable } from '../base/assert.ts'
+import type { Env } from '../base/env/env.ts'
+import { type ErrorData, fromErrorData, toErrorData, VltavaError } from '../base/errors.ts'
+import type { DamageReport } from '../log/partition-log.ts'
+import type { DamageInfo } from '../protocol/transport.ts'
+import { createInterest } from '../ring/interest.ts'
+import { createRing } from '../ring/spsc.ts'
+import { SLOT_COUNT_MAX } from '../ring/watermarks.ts'
+import { DataDirectory } from './data-directory.ts'
+import {
+  type FromDispatcher,
+  type FromShard,
+  REPLY_RING_BYTES,
+  REQUEST_RING_BYTES,
+  type ShardLink,
+  type ToDispatcher,
+} from './messages.ts'
+import { CHECK_MS, SupervisedShard, type ThreadSpawner } from './supervised-shard.ts'
+import { type PlacedPartition, TopicAdmin } from './topic-admin.ts'
+
+export interface DispatcherOptions {
+  readonly directory: string
+  readonly shards: number
+  readonly retentionCheckMs: number
+  readonly checkpointMs: number
+}
+
+interface Client {
+  readonly clientId: string
+  readonly arena: SharedArrayBuffer
+  readonly doorbell: SharedArrayBuffer
+}
+
+export class Dispatcher {
+  readonly #env: Env
+  readonly #options: DispatcherOptions
+  readonly #send: (message: FromDispatcher) => void
+  readonly #directory: DataDirectory
+  readonly #shards: SupervisedShard[] = []
+  readonly #admin: TopicAdmin
+  readonly #clients = new Map<string, Client>()
+  readonly #damage: DamageInfo[] = []
+  #isClosing = false
+  #lastCheckMs: number
+  #nextCheckpointMs: number
+  /** Admin requests and restarts run one after the other. */
+  #queue: Promise<void> = Promise.resolve()
+
+  /** Takes the directory's lock. Throws VltavaError DIRECTORY_*. */
+  constructor(env: Env, options: DispatcherOptions, spawner: ThreadSpawner, send: (message: FromDispatcher) => void) {
+    this.#env = env
+    this.#options = options
+    this.#send = send
+    this.#directory = new DataDirectory(env, options.directory)
+    for (let index = 0; index < options.shards; index++) {
+      const shard = new SupervisedShard(
+        index,
+        env.clock,
+        spawner,
+        options.retentionCheckMs,
+        (reason) => this.#shardFailed(index, reason),
+        (message) => this.#noticed(index, message),
+      )
+      this.#shards.push(shard)
+    }
+    this.#admin = new TopicAdmin(env, this.#directory, this.#shards, send, (partition, damage) => {
+      this.#noteDamage(partition, damage)
+    })
+    this.#lastCheckMs = env.clock.monotonicMs()
+    this.#nextCheckpointMs = this.#lastCheckMs + options.checkpointMs
+  }
+
+  /** Starts the shards and opens every partition. A partition that cannot be opened is offline, not an error. */
+  open(): Promise<void> {
+    const opening = this.#openAll()
+    // What clients ask meanwhile waits for it. A failure is the caller's to handle; nothing is answered after it.
+    this.#queue = opening.then(undefined, () => {
+      this.#isClosing = true
+    })
+    return opening
+  }
+
+  async #openAll(): Promise<void> {
+    try {
+      for (const shard of this.#shards) shard.start()
+      await this.#admin.openAll()
+    } catch (error) {
+      await Promise.all(this.#shards.map((shard) => shard.stop()))
+      this.#directory.release()
+      throw error
+    }
+    this.#send({ type: 'ready', damage: this.#damage })
+  }
+
+  /** A message of a client thread. Answers go out through `send`; only a bug throws. */
+  receive(message: ToDispatcher): void {
+    switch (message.type) {
+      case 'attach':
+        this.#enqueue(() => this.#attach(message))
+        return
+      case 'detach':
+        this.#enqueue(() => this.#detach(message.clientId))
+        return
+      case 'request':
+        this.#enqueue(() => this.#request(message))
+        return
+      case 'close':
+        this.#enqueue(() => this.#close())
+        return
+      default:
+        unreachable(message)
+    }
+  }
+
+  /** Called every CHECK_MS by the thread's timer. */
+  tick(): void {
+    const now = this.#env.clock.monotonicMs()
+    const sinceLastCheckMs = now - this.#lastCheckMs
+    this.#lastCheckMs = now
+    if (this.#isClosing) return
+    for (const shard of this.#shards) shard.check(sinceLastCheckMs)
+    if (now < this.#nextCheckpointMs) return
+    this.#nextCheckpointMs = now + this.#options.checkpointMs
+    this.#checkpoint()
+  }
+
+  static readonly tickMs = CHECK_MS
+
+  #checkpoint(): void {
+    this.#admin.notePoints()
+    try {
+      this.#directory.writeCheckpoints()
+    } catch (error) {
+      if (!(error instanceof VltavaError)) throw error
+      // A full disk: the old checkpoints stay valid, recovery only scans more. Tried again at the next turn.
+    }
+  }
+
+  #enqueue(work: () => Promise<void>): void {
+    this.#queue = this.#queue.then(work)
+  }
+
+  /** Resolves when everything received so far is done. */
+  idle(): Promise<void> {
+    return this.#queue
+  }
+
+  async #attach(message: Extract<ToDispatcher, { type: 'attach' }>): Promise<void> {
+    if (this.#isClosing) return
+    const { clientId, arena, doorbell } = message
+    const client: Client = { clientId, arena, doorbell }
+    this.#clients.set(clientId, client)
+    const links: ShardLink[] = []
+    for (const shard of this.#shards) links.push(await this.#link(client, shard))
+    const topics = this.#admin.descriptions()
+    this.#send({ type: 'attached', clientId, directory: this.#directory.path, shards: links, topics })
+  }
+
+  /** New rings between a client and the present incarnation of a shard. */
+  async #link(client: Client, shard: SupervisedShard): Promise<ShardLink> {
+    const requestRing = createRing(REQUEST_RING_BYTES)
+    const replyRing = createRing(REPLY_RING_BYTES)
+    const interest = createInterest(SLOT_COUNT_MAX)
+    try {
+      await shard.ask({ type: 'link', link: { ...client, requestRing, replyRing, interest } })
+    } catch (error) {
+      // The incarnation ended meanwhile; its restart links every client anew.
+      if (!(error instanceof VltavaError) || error.code !== 'SHARD_UNAVAILABLE') throw error
+    }
+    return {
+      shardIndex: shard.shardIndex,
+      epoch: shard.epoch,
+      watermarks: shard.watermarksBuffer,
+      shardDoorbell: shard.doorbellBuffer,
+      requestRing,
+      replyRing,
+      interest,
+    }
+  }
+
+  async #detach(clientId: string): Promise<void> {
+    if (!this.#clients.delete(clientId)) return
+    const asked = this.#shards.map((shard) => shard.ask({ type: 'unlink', clientId }))
+    for (const outcome of await Promise.allSettled(asked)) {
+      if (outcome.status === 'rejected' && !(outcome.reason instanceof VltavaError)) throw outcome.reason
+    }
+  }
+
+  async #request(message: Extract<ToDispatcher, { type: 'request' }>): Promise<void> {
+    const { clientId, requestId, request } = message
+    try {
+      if (this.#isClosing) throw new VltavaError('LOG_CLOSED', 'the log is closed')
+      const value = request.type === 'damage' ? this.#damage : await this.#admin.obey(request)
+      this.#send({ type: 'reply', clientId, requestId, value })
+    } catch (error) {
+      if (!(error instanceof VltavaError)) throw error
+      this.#send({ type: 'reply', clientId, requestId, value: undefined, error: toErrorData(error) })
+    }
+  }
+
+  #shardFailed(index: number, reason: string): void {
+    if (this.#isClosing) return
+    this.#enqueue(() => this.#restart(index, reason))
+  }
+
+  async #restart(index: number, reason: string): Promise<void> {
+    const shard = this.#shards[index]!
+    if (this.#isClosing || shard.isUp) return
+    await shard.stop()
+    shard.start()
+    try {
+      await this.#admin.reopen(index)
+    } catch (error) {
+      // It died again while it opened its partitions: its failure has queued the next restart.
+      if (!(error instanceof VltavaError) || error.code !== 'SHARD_UNAVAILABLE') throw error
+      return
+    }
+    for (const client of this.#clients.values()) {
+      const link = await this.#link(client, shard)
+      this.#send({ type: 'shard', clientId: client.clientId, link })
+    }
+    this.#send({ type: 'restarted', shardIndex: index, epoch: shard.epoch, reason })
+  }
+
+  #noticed(index: number, message: FromShard): void {
+    if (message.type === 'reply') return
+    const partition = this.#admin.partitionAt(index, message.slot)
+    if (partition === undefined) return
+    const { topic, partition: number } = partition
+    if (message.type === 'online') this.#noteDamage(partition, message.damage)
+    const error = message.type === 'offline' ? message.error : undefined
+    this.#admin.noteFailure(partition, error)
+    this.#send({ type: 'failure', topic, partition: number, error })
+  }
+
+  #noteDamage(partition: PlacedPartition, damage: readonly DamageReport[]): void {
+    for (const report of damage) this.#damage.push({ topic: partition.topic, partition: partition.partition, ...report })
+  }
+
+  async #close(): Promise<void> {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    let error: ErrorData | undefined
+    try {
+      await this.#closeShards()
+    } catch (caught) {
+      if (!(caught instanceof VltavaError)) throw caught
+      error = toErrorData(caught)
+    }
+    await Promise.all(this.#shards.map((shard) => shard.stop()))
+    this.#directory.release()
+    this.#send(error === undefined ? { type: 'closed' } : { type: 'closed', error })
+  }
+
+  /** Throws the first error: the directory is then not marked clean and the next open recovers it. */
+  async #closeShards(): Promise<void> {
+    const outcomes = await Promise.all(this.#shards.map((shard) => shard.ask({ type: 'close' })))
+    const highWatermarks = this.#admin.noteClosed(outcomes.map(({ points }) => points))
+    const firstError = outcomes.flatMap(({ errors }) => errors)[0]
+    if (firstError !== undefined) throw fromErrorData(firstError)
+    this.#directory.closeClean(highWatermarks)
+  }
+}

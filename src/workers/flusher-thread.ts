@@ -1,0 +1,17 @@
+/**
+ * Thread entry of a flusher: loops the duty cycle and sleeps at its doorbell. The dispatcher ends it with its shard.
+ */
+import { workerData } from 'node:worker_threads'
+import { realEnv } from '../base/env/real-env.ts'
+import { Doorbell } from '../ring/doorbell.ts'
+import { Flusher } from './flusher.ts'
+import type { FlusherStart } from './messages.ts'
+
+const SLEEP_MS = 1000
+
+const start = workerData as FlusherStart
+const bell = new Doorbell(start.flusherDoorbell)
+const flusher = new Flusher(realEnv, start.syncRing, start.syncedRing, new Doorbell(start.shardDoorbell))
+for (;;) {
+  if (!flusher.step()) bell.sleep(() => flusher.hasWork(), SLEEP_MS)
+}

@@ -1,0 +1,170 @@
+/**
+ * What threads say to each other: control messages (MessagePort, structured clone) and ring frames (byte tables).
+ *
+ * Ring frames, little endian; requests go from a client thread to a shard, replies come back:
+ *
+ *  PRODUCE (20 bytes)                         APPENDED (32 bytes)
+ *   0  u32  requestId                          0  u32  requestId
+ *   4  u32  slot                               4  i32  errorCode, Kafka's; 0: appended
+ *   8  u32  position of the batch in arena     8  f64  baseOffset, -1 on an error
+ *  12  u32  lengthBytes                       16  f64  timestamp set by the log, or -1
+ *  16  i32  acks: 0, 1, -1                    24  f64  logStartOffset
+ *
+ *  SYNC (8 bytes), shard to flusher           SYNCED (24 bytes), flusher to shard
+ *   0  u32  token                              0  u32  token
+ *   4  i32  file descriptor                    4  u32  length of the errno name, 0: synced
+ *                                              8  16   errno name, ASCII
+ */
+import type { ErrorData } from '../base/errors.ts'
+import type { DamageReport } from '../log/partition-log.ts'
+import type { LogConfig } from '../log/topic-config.ts'
+import type { AdminRequest, DamageInfo } from '../protocol/transport.ts'
+
+export const PRODUCE = 1
+export const PRODUCE_BYTES = 20
+export const APPENDED = 2
+export const APPENDED_BYTES = 32
+export const SYNC = 3
+export const SYNC_BYTES = 8
+export const SYNCED = 4
+export const SYNCED_BYTES = 24
+export const ERRNO_BYTES_MAX = 16
+
+/** Requests that a client may have unanswered on one shard: their replies always fit the reply ring. */
+export const REQUESTS_OUTSTANDING_MAX = 1024
+export const REQUEST_RING_BYTES = 65_536
+export const REPLY_RING_BYTES = 65_536
+export const FLUSH_RING_BYTES = 262_144
+
+/** A partition that a shard is to open. */
+export interface PartitionOrder {
+  readonly slot: number
+  readonly topic: string
+  readonly partition: number
+  readonly directory: string
+  readonly topicId: string
+  readonly config: LogConfig
+  readonly wasClean: boolean
+  readonly recoveryPoint: number
+  readonly logStartOffset: number
+}
+
+/** One client thread's shared memory, as a shard sees it. */
+export interface ClientLink {
+  readonly clientId: string
+  readonly arena: SharedArrayBuffer
+  readonly doorbell: SharedArrayBuffer
+  readonly requestRing: SharedArrayBuffer
+  readonly replyRing: SharedArrayBuffer
+  readonly interest: SharedArrayBuffer
+}
+
+export type ShardRequest =
+  | { readonly type: 'open'; readonly partitions: readonly PartitionOrder[] }
+  | { readonly type: 'link'; readonly link: ClientLink }
+  | { readonly type: 'unlink'; readonly clientId: string }
+  | { readonly type: 'configure'; readonly slot: number; readonly config: LogConfig }
+  | { readonly type: 'trim'; readonly slot: number; readonly offset: number }
+  | { readonly type: 'delete'; readonly slot: number; readonly deletedDirectory: string }
+  | { readonly type: 'close' }
+
+export interface OpenedPartition {
+  readonly slot: number
+  readonly error: ErrorData | undefined
+  readonly damage: readonly DamageReport[]
+  readonly greatestProducerId: number
+}
+
+export interface PartitionPoints {
+  readonly slot: number
+  readonly recoveryPoint: number
+  readonly logStartOffset: number
+  readonly highWatermark: number
+}
+
+export interface ShardReplies {
+  open: readonly OpenedPartition[]
+  link: undefined
+  unlink: undefined
+  configure: undefined
+  trim: number
+  delete: undefined
+  /** Of each partition; an error for those that did not close cleanly. */
+  close: { readonly points: readonly PartitionPoints[]; readonly errors: readonly ErrorData[] }
+}
+
+export interface ToShard {
+  readonly requestId: number
+  readonly request: ShardRequest
+}
+
+export type FromShard =
+  | { readonly type: 'reply'; readonly requestId: number; readonly value: unknown; readonly error?: ErrorData }
+  | { readonly type: 'offline'; readonly slot: number; readonly error: ErrorData }
+  | { readonly type: 'online'; readonly slot: number; readonly damage: readonly DamageReport[] }
+
+/** What a shard's thread is started with. */
+export interface ShardStart {
+  readonly shardIndex: number
+  readonly watermarks: SharedArrayBuffer
+  readonly doorbell: SharedArrayBuffer
+  readonly retentionCheckMs: number
+  readonly flusher: FlusherStart
+}
+
+/** What a flusher's thread is started with; its shard has the other ends. */
+export interface FlusherStart {
+  readonly syncRing: SharedArrayBuffer
+  readonly syncedRing: SharedArrayBuffer
+  readonly flusherDoorbell: SharedArrayBuffer
+  readonly shardDoorbell: SharedArrayBuffer
+}
+
+/** A shard as a client thread sees it; made anew with each incarnation of the shard. */
+export interface ShardLink {
+  readonly shardIndex: number
+  readonly epoch: number
+  readonly watermarks: SharedArrayBuffer
+  readonly shardDoorbell: SharedArrayBuffer
+  readonly requestRing: SharedArrayBuffer
+  readonly replyRing: SharedArrayBuffer
+  readonly interest: SharedArrayBuffer
+}
+
+export interface TopicDescription {
+  readonly topic: string
+  readonly topicId: string
+  readonly configs: Readonly<Record<string, string>>
+  readonly config: LogConfig
+  /** Where each partition lives. */
+  readonly places: readonly { readonly shardIndex: number; readonly slot: number }[]
+}
+
+export type ToDispatcher =
+  | { readonly type: 'attach'; readonly clientId: string; readonly arena: SharedArrayBuffer; readonly doorbell: SharedArrayBuffer }
+  | { readonly type: 'detach'; readonly clientId: string }
+  | { readonly type: 'request'; readonly clientId: string; readonly requestId: number; readonly request: AdminRequest }
+  | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
+
+export type FromDispatcher =
+  | { readonly type: 'ready'; readonly damage: readonly DamageInfo[] }
+  | { readonly type: 'failed'; readonly error: ErrorData }
+  | {
+      readonly type: 'attached'
+      readonly clientId: string
+      readonly directory: string
+      readonly shards: readonly ShardLink[]
+      readonly topics: readonly TopicDescription[]
+    }
+  | { readonly type: 'shard'; readonly clientId: string; readonly link: ShardLink }
+  | { readonly type: 'topics'; readonly changed: readonly TopicDescription[]; readonly removed: readonly string[] }
+  | { readonly type: 'failure'; readonly topic: string; readonly partition: number; readonly error: ErrorData | undefined }
+  | {
+      readonly type: 'reply'
+      readonly clientId: string
+      readonly requestId: number
+      readonly value: unknown
+      readonly error?: ErrorData
+    }
+  | { readonly type: 'restarted'; readonly shardIndex: number; readonly epoch: number; readonly reason: string }
+  | { readonly type: 'closed'; readonly error?: ErrorData }

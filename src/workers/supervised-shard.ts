@@ -1,0 +1,194 @@
+/**
+ * SupervisedShard: one shard through all its incarnations, as the dispatcher sees it.
+ *
+ * An incarnation is a shard thread, a flusher thread, and shared memory made for them: watermarks, doorbells, rings. It
+ * is given up when a thread ends, throws, or does not beat. Then both threads are terminated, and only when they have
+ * ended (a second owner never starts while the first might still write) the epoch is raised, new memory is made and new
+ * threads start; the old memory is thrown away.
+ *
+ * Heartbeats: the shard beats every duty cycle and at least every 100 ms. Silence of HANG_MS while it says that it is
+ * RUNNING is a hang; a shard that is IN_SYSTEM_CALL waits for a slow disk, which is no reason to lose its memory.
+ */
+import { assert } from '../base/assert.ts'
+import type { Clock } from '../base/env/env.ts'
+import { fromErrorData, VltavaError } from '../base/errors.ts'
+import { createDoorbell, Doorbell } from '../ring/doorbell.ts'
+import { createRing } from '../ring/spsc.ts'
+import { Activity, createWatermarks, SLOT_COUNT_MAX, Watermarks } from '../ring/watermarks.ts'
+import { FLUSH_RING_BYTES, type FlusherStart, type FromShard, type ShardReplies, type ShardRequest, type ShardStart } from './messages.ts'
+
+/** A shard silent for this long is given up; together with the look every CHECK_MS it is noticed within a second. */
+export const HANG_MS = 800
+export const CHECK_MS = 100
+/** A thread that loads its code on a busy machine does not beat yet. */
+const START_MS = 15_000
+
+/** A thread, as whoever can start threads hands it out. */
+export interface ThreadHandle {
+  post(message: unknown): void
+  onMessage(listener: (message: unknown) => void): void
+  /** Called once, when the thread has ended, with why. */
+  onEnd(listener: (reason: string) => void): void
+  /** Resolves when the thread has ended. */
+  terminate(): Promise<void>
+}
+
+export interface ThreadSpawner {
+  shard(start: ShardStart): ThreadHandle
+  flusher(start: FlusherStart): ThreadHandle
+}
+
+interface Waiter {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: VltavaError) => void
+}
+
+export class SupervisedShard {
+  readonly shardIndex: number
+  epoch = 0
+  watermarksBuffer: SharedArrayBuffer
+  watermarks: Watermarks
+  doorbellBuffer: SharedArrayBuffer
+  /** False from the moment a failure is seen until the next incarnation answers. */
+  isUp = false
+  readonly #clock: Clock
+  readonly #spawner: ThreadSpawner
+  readonly #retentionCheckMs: number
+  readonly #onFailure: (reason: string) => void
+  readonly #onNotice: (message: FromShard) => void
+  readonly #waiters = new Map<number, Waiter>()
+  #nextRequestId = 1
+  #doorbell: Doorbell
+  #thread: ThreadHandle | undefined
+  #flusher: ThreadHandle | undefined
+  #lastBeat = 0
+  #lastBeatMs = 0
+  #hasBeaten = false
+
+  constructor(
+    shardIndex: number,
+    clock: Clock,
+    spawner: ThreadSpawner,
+    retentionCheckMs: number,
+    onFailure: (reason: string) => void,
+    onNotice: (message: FromShard) => void,
+  ) {
+    this.shardIndex = shardIndex
+    this.#clock = clock
+    this.#spawner = spawner
+    this.#retentionCheckMs = retentionCheckMs
+    this.#onFailure = onFailure
+    this.#onNotice = onNotice
+    this.watermarksBuffer = createWatermarks(0, 1)
+    this.watermarks = new Watermarks(this.watermarksBuffer)
+    this.doorbellBuffer = createDoorbell()
+    this.#doorbell = new Doorbell(this.doorbellBuffer)
+  }
+
+  /** Starts the next incarnation; its partitions and clients are then ordered with ask(). */
+  start(): void {
+    assert(this.#thread === undefined, 'one incarnation lives at a time')
+    this.epoch += 1
+    this.watermarksBuffer = createWatermarks(this.epoch, SLOT_COUNT_MAX)
+    this.watermarks = new Watermarks(this.watermarksBuffer)
+    this.doorbellBuffer = createDoorbell()
+    this.#doorbell = new Doorbell(this.doorbellBuffer)
+    const flusherStart: FlusherStart = {
+      syncRing: createRing(FLUSH_RING_BYTES),
+      syncedRing: createRing(FLUSH_RING_BYTES),
+      flusherDoorbell: createDoorbell(),
+      shardDoorbell: this.doorbellBuffer,
+    }
+    const thread = this.#spawner.shard({
+      shardIndex: this.shardIndex,
+      watermarks: this.watermarksBuffer,
+      doorbell: this.doorbellBuffer,
+      retentionCheckMs: this.#retentionCheckMs,
+      flusher: flusherStart,
+    })
+    const flusher = this.#spawner.flusher(flusherStart)
+    const { epoch } = this
+    thread.onMessage((message) => {
+      if (this.epoch === epoch) this.#receive(message as FromShard)
+    })
+    thread.onEnd((reason) => this.#ended(epoch, `shard ${this.shardIndex} ${reason}`))
+    flusher.onEnd((reason) => this.#ended(epoch, `flusher of shard ${this.shardIndex} ${reason}`))
+    this.#thread = thread
+    this.#flusher = flusher
+    this.isUp = true
+    this.#hasBeaten = false
+    this.#lastBeat = 0
+    this.#lastBeatMs = this.#clock.monotonicMs()
+  }
+
+  /** Rejects with the shard's VltavaError, or SHARD_UNAVAILABLE if the incarnation ends before it answers. */
+  ask<R extends ShardRequest>(request: R): Promise<ShardReplies[R['type']]> {
+    const thread = this.#thread
+    if (thread === undefined || !this.isUp) return Promise.reject(this.#unavailable())
+    const requestId = this.#nextRequestId++
+    return new Promise((resolve, reject) => {
+      this.#waiters.set(requestId, { resolve: resolve as (value: unknown) => void, reject })
+      thread.post({ requestId, request })
+      this.#doorbell.ring()
+    })
+  }
+
+  #receive(message: FromShard): void {
+    if (message.type !== 'reply') {
+      this.#onNotice(message)
+      return
+    }
+    const waiter = this.#waiters.get(message.requestId)
+    assert(waiter !== undefined, 'a shard answers what it was asked')
+    this.#waiters.delete(message.requestId)
+    if (message.error !== undefined) waiter.reject(fromErrorData(message.error))
+    else waiter.resolve(message.value)
+  }
+
+  /** Looks at the heartbeat; called every CHECK_MS. `sinceLastCheckMs` tells whether this thread itself was asleep. */
+  check(sinceLastCheckMs: number): void {
+    if (!this.isUp) return
+    const now = this.#clock.monotonicMs()
+    const beat = this.watermarks.heartbeat()
+    if (beat !== this.#lastBeat || sinceLastCheckMs > 4 * CHECK_MS) {
+      this.#hasBeaten ||= beat !== 0
+      this.#lastBeat = beat
+      this.#lastBeatMs = now
+      return
+    }
+    if (this.watermarks.activity() === Activity.IN_SYSTEM_CALL) return
+    if (now - this.#lastBeatMs < (this.#hasBeaten ? HANG_MS : START_MS)) return
+    this.fail(`shard ${this.shardIndex} did not beat for ${Math.round(now - this.#lastBeatMs)} ms`)
+  }
+
+  #ended(epoch: number, reason: string): void {
+    if (this.epoch === epoch && this.isUp) this.fail(reason)
+  }
+
+  /** Gives the incarnation up; the dispatcher then calls restart(). */
+  fail(reason: string): void {
+    if (!this.isUp) return
+    this.isUp = false
+    this.#rejectWaiters()
+    this.#onFailure(reason)
+  }
+
+  #rejectWaiters(): void {
+    const waiters = [...this.#waiters.values()]
+    this.#waiters.clear()
+    for (const waiter of waiters) waiter.reject(this.#unavailable())
+  }
+
+  /** Ends both threads. Afterwards nothing of the incarnation can write any more. */
+  async stop(): Promise<void> {
+    this.isUp = false
+    this.#rejectWaiters()
+    await Promise.all([this.#thread?.terminate(), this.#flusher?.terminate()])
+    this.#thread = undefined
+    this.#flusher = undefined
+  }
+
+  #unavailable(): VltavaError {
+    return new VltavaError('SHARD_UNAVAILABLE', `shard ${this.shardIndex} is being restarted; try again`)
+  }
+}

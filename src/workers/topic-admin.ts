@@ -1,0 +1,335 @@
+/**
+ * TopicAdmin: topics and where their partitions live. Part of the dispatcher, on its thread.
+ *
+ * A partition is placed once, on shard (first shard of its topic + partition) mod shards, in a slot of that shard's
+ * watermark table; slots are not given out again while the log is open, so a reader of a deleted topic sees DELETED.
+ */
+import { assert, unreachable } from '../base/assert.ts'
+import type { Env } from '../base/env/env.ts'
+import { type ErrorData, fromErrorData, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
+import { randomUuid } from '../base/uuid.ts'
+import type { PartitionOffset } from '../log/offset-checkpoint.ts'
+import type { DamageReport } from '../log/partition-log.ts'
+import { parseTopicConfigs, type TopicConfigs } from '../log/topic-config.ts'
+import { PARTITION_COUNT_MAX, partitionDirectory, type Topic } from '../log/topic-store.ts'
+import type { AdminRequest } from '../protocol/transport.ts'
+import { SLOT_COUNT_MAX, SlotState } from '../ring/watermarks.ts'
+import { collidingTopicName, deletedDirectoryName, validateTopicName } from '../segment/names.ts'
+import type { DataDirectory } from './data-directory.ts'
+import type { FromDispatcher, PartitionOrder, PartitionPoints, TopicDescription } from './messages.ts'
+import type { SupervisedShard } from './supervised-shard.ts'
+
+export interface PlacedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly shardIndex: number
+  readonly slot: number
+  failure: ErrorData | undefined
+}
+
+interface PlacedTopic {
+  topic: Topic
+  readonly partitions: PlacedPartition[]
+}
+
+type TopicRequest = Exclude<AdminRequest, { type: 'damage' }>
+
+export class TopicAdmin {
+  readonly #env: Env
+  readonly #directory: DataDirectory
+  readonly #shards: readonly SupervisedShard[]
+  readonly #send: (message: FromDispatcher) => void
+  readonly #onDamage: (partition: PlacedPartition, damage: readonly DamageReport[]) => void
+  readonly #topics = new Map<string, PlacedTopic>()
+  readonly #bySlot: (PlacedPartition | undefined)[][]
+  #nextFirstShard = 0
+
+  constructor(
+    env: Env,
+    directory: DataDirectory,
+    shards: readonly SupervisedShard[],
+    send: (message: FromDispatcher) => void,
+    onDamage: (partition: PlacedPartition, damage: readonly DamageReport[]) => void,
+  ) {
+    this.#env = env
+    this.#directory = directory
+    this.#shards = shards
+    this.#send = send
+    this.#onDamage = onDamage
+    this.#bySlot = shards.map(() => [])
+  }
+
+  partitionAt(shardIndex: number, slot: number): PlacedPartition | undefined {
+    return this.#bySlot[shardIndex]?.[slot]
+  }
+
+  /** Opens what the directory has, and finishes deletions that were under way. */
+  async openAll(): Promise<void> {
+    for (const topic of this.#directory.topics.all()) {
+      if (topic.isDeleting) continue
+      this.#place(topic, topic.partitions)
+    }
+    await Promise.all(this.#shards.map((_, index) => this.#openSlots(index, this.#directory.wasClean)))
+    for (const topic of this.#directory.topics.all()) if (topic.isDeleting) this.#finishDeletion(topic)
+  }
+
+  /** After a restart of a shard: its partitions, from disk. Rejects with SHARD_UNAVAILABLE if it ends again. */
+  async reopen(shardIndex: number): Promise<void> {
+    await this.#openSlots(shardIndex, false)
+  }
+
+  async #openSlots(shardIndex: number, wasClean: boolean): Promise<void> {
+    const placed = this.#bySlot[shardIndex]!.filter((partition) => partition !== undefined)
+    await this.#openPartitions(shardIndex, placed, wasClean)
+  }
+
+  async #openPartitions(shardIndex: number, partitions: PlacedPartition[], wasClean: boolean): Promise<void> {
+    if (partitions.length === 0) return
+    const orders = partitions.map((partition) => this.#order(partition, wasClean))
+    const opened = await this.#shards[shardIndex]!.ask({ type: 'open', partitions: orders })
+    for (const { slot, error, damage, greatestProducerId } of opened) {
+      const partition = this.partitionAt(shardIndex, slot)!
+      partition.failure = error
+      this.#directory.noteProducerId(greatestProducerId)
+      this.#onDamage(partition, damage)
+    }
+  }
+
+  #order(partition: PlacedPartition, wasClean: boolean): PartitionOrder {
+    const { topic } = this.#topics.get(partition.topic)!
+    return {
+      slot: partition.slot,
+      topic: topic.name,
+      partition: partition.partition,
+      directory: partitionDirectory(this.#directory.path, topic.name, partition.partition),
+      topicId: topic.id,
+      config: parseTopicConfigs(topic.name, topic.configs),
+      wasClean,
+      recoveryPoint: this.#directory.recoveryPoint(topic.name, partition.partition),
+      logStartOffset: this.#directory.logStartOffset(topic.name, partition.partition),
+    }
+  }
+
+  /** Gives partitions that the topic does not have yet a place; returns the new ones. */
+  #place(topic: Topic, partitionCount: number): PlacedPartition[] {
+    let placed = this.#topics.get(topic.name)
+    if (placed === undefined) {
+      placed = { topic, partitions: [] }
+      this.#topics.set(topic.name, placed)
+      this.#nextFirstShard = (this.#nextFirstShard + 1) % this.#shards.length
+    }
+    placed.topic = topic
+    const first = placed.partitions[0]?.shardIndex ?? this.#nextFirstShard
+    const added: PlacedPartition[] = []
+    for (let partition = placed.partitions.length; partition < partitionCount; partition++) {
+      const shardIndex = (first + partition) % this.#shards.length
+      const slots = this.#bySlot[shardIndex]!
+      const place = { topic: topic.name, partition, shardIndex, slot: slots.length, failure: undefined }
+      slots.push(place)
+      placed.partitions.push(place)
+      added.push(place)
+    }
+    return added
+  }
+
+  descriptions(): TopicDescription[] {
+    return [...this.#topics.values()].map(describe)
+  }
+
+  noteFailure(partition: PlacedPartition, error: ErrorData | undefined): void {
+    partition.failure = error
+  }
+
+  /** Takes the durable points of every partition from the shared words. */
+  notePoints(): void {
+    for (const { partitions } of this.#topics.values()) {
+      for (const { topic, partition, shardIndex, slot } of partitions) {
+        const { watermarks, isUp } = this.#shards[shardIndex]!
+        if (!isUp || watermarks.state(slot) !== SlotState.ONLINE) continue
+        this.#directory.notePoints(topic, partition, watermarks.committedOffset(slot), watermarks.logStartOffset(slot))
+      }
+    }
+  }
+
+  noteClosed(pointsOfShards: readonly (readonly PartitionPoints[])[]): PartitionOffset[] {
+    const highWatermarks: PartitionOffset[] = []
+    pointsOfShards.forEach((points, shardIndex) => {
+      for (const { slot, recoveryPoint, logStartOffset, highWatermark } of points) {
+        const { topic, partition } = this.partitionAt(shardIndex, slot)!
+        this.#directory.notePoints(topic, partition, recoveryPoint, logStartOffset)
+        highWatermarks.push({ topic, partition, offset: highWatermark })
+      }
+    })
+    return highWatermarks
+  }
+
+  /** Throws VltavaError for what the requester did wrong, or for the disk. */
+  async obey(request: TopicRequest): Promise<unknown> {
+    switch (request.type) {
+      case 'createTopics':
+        return this.#createTopics(request)
+      case 'deleteTopics':
+        return this.#deleteTopics(request.topics)
+      case 'createPartitions':
+        return this.#createPartitions(request.topic, request.partitions)
+      case 'alterConfigs':
+        return this.#alterConfigs(request.topic, request.configs)
+      case 'trim':
+        return this.#trim(request.topic, request.partition, request.offset)
+      case 'allocateProducerId':
+        return this.#directory.allocateProducerId()
+      default:
+        return unreachable(request)
+    }
+  }
+
+  async #createTopics(request: Extract<AdminRequest, { type: 'createTopics' }>): Promise<undefined> {
+    const names = new Set(this.#directory.topics.names())
+    for (const { topic, partitions, configs } of request.topics) {
+      validateTopicName(topic)
+      if (names.has(topic)) throw new VltavaError('TOPIC_ALREADY_EXISTS', `topic=${topic} exists already`)
+      const twin = collidingTopicName(topic, names)
+      if (twin !== undefined) {
+        const message = `topic=${topic} differs from topic=${twin} only in '.' and '_', which metrics cannot tell apart`
+        throw new VltavaError('INVALID_TOPIC_EXCEPTION', message)
+      }
+      checkPartitionCount(topic, partitions)
+      parseTopicConfigs(topic, configs)
+      names.add(topic)
+    }
+    this.#checkSlots(request.topics.reduce((sum, { partitions }) => sum + partitions, 0))
+    if (request.validateOnly) return undefined
+    const created = request.topics.map(({ topic, partitions, configs }) => ({
+      name: topic,
+      id: randomUuid(this.#env.random),
+      partitions,
+      configs: { ...configs },
+      isDeleting: false,
+    }))
+    this.#directory.topics.put(created)
+    this.#env.failpoint('create-topic:after-file')
+    await this.#openNew(created.flatMap((topic) => this.#place(topic, topic.partitions)))
+    this.#send({ type: 'topics', changed: created.map(({ name }) => describe(this.#topics.get(name)!)), removed: [] })
+    return undefined
+  }
+
+  async #openNew(added: PlacedPartition[]): Promise<void> {
+    await Promise.all(
+      this.#shards.map((_, index) =>
+        this.#openPartitions(index, added.filter(({ shardIndex }) => shardIndex === index), false),
+      ),
+    )
+    const failed = added.find(({ failure }) => failure !== undefined)
+    if (failed?.failure !== undefined) throw fromErrorData(failed.failure)
+  }
+
+  #checkSlots(wanted: number): void {
+    const used = Math.max(...this.#bySlot.map((slots) => slots.length))
+    const limit = SLOT_COUNT_MAX
+    if (used + Math.ceil(wanted / this.#shards.length) + 1 <= limit) return
+    throw new VltavaError('INVALID_PARTITIONS', `${wanted} more partitions exceed ${limit} per shard; open with more shards`)
+  }
+
+  async #deleteTopics(names: readonly string[]): Promise<undefined> {
+    const topics = names.map((name) => this.#known(name))
+    this.#directory.topics.put(topics.map(({ topic }) => ({ ...topic, isDeleting: true })))
+    this.#env.failpoint('delete-topic:after-file')
+    this.#send({ type: 'topics', changed: [], removed: names })
+    for (const { topic, partitions } of topics) {
+      this.#topics.delete(topic.name)
+      for (const { partition, shardIndex, slot } of partitions) {
+        const deletedDirectory = this.#deletedPath(topic.name, partition)
+        await this.#shards[shardIndex]!.ask({ type: 'delete', slot, deletedDirectory })
+        this.#bySlot[shardIndex]![slot] = undefined
+      }
+      this.#directory.forgetTopic(topic.name)
+      this.#directory.topics.remove(topic.name)
+    }
+    return undefined
+  }
+
+  /** A deletion that a stop interrupted: no shard has its partitions open. */
+  #finishDeletion(topic: Topic): void {
+    const { fs } = this.#env
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const directory = partitionDirectory(this.#directory.path, topic.name, partition)
+      if (fs.stat(directory) === undefined) continue
+      for (const name of fs.list(directory)) fs.unlink(`${directory}/${name}`)
+      fs.removeDirectory(directory)
+    }
+    fs.syncDirectory(this.#directory.path)
+    this.#directory.forgetTopic(topic.name)
+    this.#directory.topics.remove(topic.name)
+  }
+
+  #deletedPath(topic: string, partition: number): string {
+    const bytes = new Uint8Array(16)
+    this.#env.random.fill(bytes)
+    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+    return `${this.#directory.path}/${deletedDirectoryName(topic, partition, hex)}`
+  }
+
+  async #createPartitions(name: string, count: number): Promise<undefined> {
+    const { topic } = this.#known(name)
+    checkPartitionCount(name, count)
+    if (count <= topic.partitions) {
+      const message = `topic=${name} has partitions=${topic.partitions}; the new count must be greater than that, not ${count}`
+      throw new VltavaError('INVALID_PARTITIONS', message)
+    }
+    this.#checkSlots(count - topic.partitions)
+    const grown = { ...topic, partitions: count }
+    this.#directory.topics.put([grown])
+    await this.#openNew(this.#place(grown, count))
+    this.#send({ type: 'topics', changed: [describe(this.#topics.get(name)!)], removed: [] })
+    return undefined
+  }
+
+  async #alterConfigs(name: string, changes: Readonly<Record<string, string | null>>): Promise<undefined> {
+    const placed = this.#known(name)
+    const merged = Object.entries({ ...placed.topic.configs, ...changes }).filter((entry) => entry[1] !== null)
+    const configs = Object.fromEntries(merged) as TopicConfigs
+    const config = parseTopicConfigs(name, configs)
+    placed.topic = { ...placed.topic, configs }
+    this.#directory.topics.put([placed.topic])
+    for (const { shardIndex, slot } of placed.partitions) {
+      await this.#shards[shardIndex]!.ask({ type: 'configure', slot, config })
+    }
+    this.#send({ type: 'topics', changed: [describe(placed)], removed: [] })
+    return undefined
+  }
+
+  /** Durable when it resolves: after a crash the trimmed records do not come back. */
+  async #trim(name: string, partition: number, offset: number): Promise<number> {
+    const place = this.#known(name).partitions[partition]
+    if (place === undefined) throw new UnknownTopicOrPartitionError(name, partition, `${name}-${partition} does not exist`)
+    const { shardIndex, slot } = place
+    const shard = this.#shards[shardIndex]!
+    const logStartOffset = await shard.ask({ type: 'trim', slot, offset })
+    this.#directory.notePoints(name, partition, shard.watermarks.committedOffset(slot), logStartOffset)
+    this.#directory.writeCheckpoints()
+    return logStartOffset
+  }
+
+  #known(name: string): PlacedTopic {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new UnknownTopicOrPartitionError(name, undefined, `topic=${name} does not exist`)
+    return topic
+  }
+}
+
+function describe({ topic, partitions }: PlacedTopic): TopicDescription {
+  assert(partitions.length === topic.partitions, 'every partition has a place')
+  return {
+    topic: topic.name,
+    topicId: topic.id,
+    configs: topic.configs,
+    config: parseTopicConfigs(topic.name, topic.configs),
+    places: partitions.map(({ shardIndex, slot }) => ({ shardIndex, slot })),
+  }
+}
+
+function checkPartitionCount(topic: string, count: number): void {
+  if (Number.isInteger(count) && count >= 1 && count <= PARTITION_COUNT_MAX) return
+  const message = `topic=${topic}: partitions=${count} is not a whole number in 1 .. ${PARTITION_COUNT_MAX}`
+  throw new VltavaError('INVALID_PARTITIONS', message)
+}
