@@ -13,11 +13,11 @@
 //  mappedBytes  their bytes                      bytes                  no                features, tests
 //  sigbusCount  guarded faults, in mapping.cc    count                  no                features, tests
 //
-// Rules: no state but the table of maps (mapping.cc), no threads, no callbacks, no C++ exceptions, no strings. Arguments
-// are numbers (munmap and crc32c: a Uint8Array); a result is a number, < 0 a negated errno, EAGAIN included: the caller
-// waits for 'drain' and calls again. mmap alone returns an object. An argument of the wrong type is a TypeError, one
-// out of range -EINVAL. The caller keeps every fd open during the call. src/base/native.ts alone imports this.
-// Loadable in any number of threads: nothing is kept per thread.
+// Rules: no state but the table of maps (mapping.cc), no threads, no callbacks, no C++ exceptions, no strings.
+// Arguments are numbers (munmap and crc32c: a Uint8Array); a result is a number, < 0 a negated errno, EAGAIN included:
+// the caller waits for 'drain' and calls again. mmap alone returns an object. An argument of the wrong type is a
+// TypeError, one out of range -EINVAL. The caller keeps every fd open during the call. src/base/native.ts alone imports
+// this. Loadable in any number of threads: nothing is kept per thread.
 #include <errno.h>
 #include <fcntl.h>
 #include <napi.h>

@@ -3,10 +3,10 @@
  *
  *   node scripts/build-native.mjs [--force]
  *
- * Exit status 0 and one line on stderr where this machine cannot compile it (no compiler, make, Python or Node headers):
- * Vltava then runs on its fallbacks. Exit status 1 where it can and our code does not compile. Does nothing when the
- * sources, Node and this script are the ones of the last build (--force builds anyway). Never touches the network: the
- * headers are those that came with this Node.
+ * Exit status 0 and one line on stderr where this machine cannot compile it (no compiler, make, Python or Node
+ * headers): Vltava then runs on its fallbacks. Exit status 1 where it can and our code does not compile. Does nothing
+ * when the sources, Node and this script are the ones of the last build (--force builds anyway). Never touches the
+ * network: the headers are those that came with this Node.
  *
  * The build runs in a temporary folder on copies of the sources: two builds at once do not disturb each other, a path
  * with blanks does not break make, and the finished file is renamed into place, so a running process keeps the old one.
@@ -81,7 +81,7 @@ function fingerprintOfSources() {
   return hash.digest('hex')
 }
 
-/** Everything the build needs, each tried before the real compile, so that a failure of that is a failure of our code. */
+/** Everything the build needs, each tried before the real compile: a failure of that is then a failure of our code. */
 function findTools() {
   const nodeGyp = resolveModule('node-gyp/bin/node-gyp.js')
   const nodeAddonApi = dirname(resolveModule('node-addon-api/package.json'))
@@ -126,8 +126,7 @@ function findHeaders() {
 }
 
 function canLink([compiler, ...flags], headers, linkFlags) {
-  const source =
-    '#include <node_api.h>\n#include <array>\n#include <cstdint>\nint vltava_probe(std::array<int, 2> a) { return a[0]; }\n'
+  const source = '#include <node_api.h>\n#include <array>\nint vltava_probe(std::array<int, 2> a) { return a[0]; }\n'
   const folder = mkdtempSync(join(tmpdir(), 'vltava-probe-'))
   try {
     const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []

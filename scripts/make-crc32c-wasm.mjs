@@ -177,7 +177,7 @@ const MODULE = [
 const base64 = Buffer.from(MODULE).toString('base64')
 const pieces = base64.match(/.{1,112}/g).map((piece) => `  '${piece}'`)
 const content = `/**
- * The WebAssembly module of crc32c.ts: ${MODULE.length} bytes. Made by scripts/make-crc32c-wasm.mjs, which is its source; do not edit.
+ * The WebAssembly module of crc32c.ts: ${MODULE.length} bytes. Not to be edited: scripts/make-crc32c-wasm.mjs makes it.
  */
 export const CRC32C_WASM_BASE64 =
 ${pieces.join(' +\n')}

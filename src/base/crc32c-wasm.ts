@@ -1,5 +1,5 @@
 /**
- * The WebAssembly module of crc32c.ts: 567 bytes. Made by scripts/make-crc32c-wasm.mjs, which is its source; do not edit.
+ * The WebAssembly module of crc32c.ts: 567 bytes. Not to be edited: scripts/make-crc32c-wasm.mjs makes it.
  */
 export const CRC32C_WASM_BASE64 =
   'AGFzbQEAAAABCwJgAABgA39/fwF/AwMCAAEFBAEBAQEHEAIGbWVtb3J5AgADY3JjAAEIAQAK/wMClgEBA38CQANAIABBgAhJRQ0BIABBAnYhAUEI' +

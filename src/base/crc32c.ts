@@ -82,7 +82,7 @@ export function crc32cJs(bytes: Uint8Array, start: number, end: number, seed: nu
   return ~state >>> 0
 }
 
-/** An instance of the WebAssembly implementation with 64 KiB of its own; undefined where WebAssembly is switched off. */
+/** The WebAssembly implementation, with 64 KiB of its own; undefined where WebAssembly is switched off. */
 export function createCrc32cWasm(): Crc32c | undefined {
   if (webAssembly === undefined) return undefined
   const module = new webAssembly.Module(Buffer.from(CRC32C_WASM_BASE64, 'base64'))

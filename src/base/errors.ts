@@ -138,6 +138,8 @@ export function fromErrorData(data: ErrorData): VltavaError {
 
 /** The errno name that Node (or the simulated disk) put on an error, or '' if it is no system error. */
 export function errnoOf(error: unknown): string {
+  if (error instanceof StorageError) return error.errno
+  if (error instanceof VltavaError) return '' // Its code is ours, not the system's.
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
   return ''
 }

@@ -2,7 +2,7 @@
  * The few ways in which files are written and read whole. Nothing else in the engine loops over write(), and nothing
  * else renames: rule 5 of the design (write, fsync, rename, fsync of the directory) lives in replaceFile alone.
  */
-import { errnoOf, StorageError } from './errors.ts'
+import { errnoOf, StorageError, VltavaError } from './errors.ts'
 import type { File, Fs } from './env/env.ts'
 
 /** Writes all of it, or throws StorageError; after a throw any prefix may be in the file. */
@@ -67,7 +67,7 @@ export function storageCall<T>(what: string, call: () => T): T {
   try {
     return call()
   } catch (error) {
-    if (error instanceof StorageError || errnoOf(error) === '') throw error
+    if (error instanceof VltavaError || errnoOf(error) === '') throw error
     throw new StorageError(`${what} failed: ${(error as Error).message}`, errnoOf(error), { cause: error })
   }
 }

@@ -5,8 +5,8 @@
  * Where it is not built, does not fit this machine, or is switched off, `native` is undefined and each caller has a
  * fallback in JavaScript or WebAssembly. Never in silence: nativeStatus() keeps the reason, and features() shows it.
  *
- * VLTAVA_NATIVE: unset = use it if it loads; `off` = do not load it; `required` = throw when it cannot be loaded. Read once,
- * when this module is loaded.
+ * VLTAVA_NATIVE: unset = use it if it loads; `off` = do not load it; `required` = throw when it cannot be loaded. Read
+ * once, when this module is loaded.
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'

@@ -70,6 +70,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   #isIterating = false
   #isClosed = false
   #hasChanged = false
+  /** The fetch being handed out, and the offset that it was asked for. */
+  #fetched: FetchedBatches | undefined
+  #firstOffset = 0
   /** Batches already handed out of the current fetch end here; see position(). */
   #current: { key: string; nextOffset: number } | undefined
 
@@ -202,8 +205,6 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     for await (const batch of this.batches()) yield* batch
   }
 
-  #fetched: FetchedBatches | undefined
-
   /** The next partition, in turn, that has batches at hand; they are in #fetched. */
   #nextReady(): Position | undefined {
     const positions = [...this.#positions.values()]
@@ -231,8 +232,6 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       return position.reader.poll(this.#fetchBytes)
     }
   }
-
-  #firstOffset = 0
 
   /**
    * Hands out the batches of one fetch. However the loop is left, its body having sought, paused or closed, or by break,

@@ -27,7 +27,7 @@ export function checkMsgpack(bytes: Uint8Array): boolean {
     if (lengthBytes > end - position) throw fault(`ends at byte=${end} within a length`)
     let length = FIXED_LENGTHS[token]!
     for (let index = 0; index < lengthBytes; index++) length = length * 256 + bytes[position++]!
-    switch (KINDS[token]) {
+    switch (KINDS[token]!) {
       case KIND_CHILDREN:
         valuesLeft += length
         break

@@ -134,7 +134,7 @@ function createMsgpackSerde(): Serde<unknown> {
     deserialize(bytes) {
       // A copy, for three reasons: the check and the decoder see the same bytes even if shared memory changes under
       // them; msgpackr reads native strings from plain memory only; and it leaves a property behind on its source.
-      const copy = Uint8Array.prototype.slice.call(bytes)
+      const copy = new Uint8Array(bytes)
       try {
         checkMsgpack(copy)
         const value: unknown = packr.unpack(copy)
@@ -202,7 +202,7 @@ function wrongType(serdeName: string, expected: string, value: unknown): VltavaE
 }
 
 function describe(value: unknown): string {
-  if (value === null) return 'null'
+  if (value === null || value === undefined) return String(value)
   if (value instanceof Uint8Array) return `${value.length} bytes`
   if (typeof value !== 'object') return `a ${typeof value}`
   return Array.isArray(value) ? `an array of ${value.length}` : 'an object'

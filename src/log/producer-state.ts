@@ -161,7 +161,7 @@ export class ProducerState {
     this.#producers.clear()
     for (const entry of entries) {
       const batches: ProducerBatch[] = []
-      if (entry.lastSequence >= 0) {
+      if (entry.lastOffset >= 0) {
         batches.push({
           firstSequence: (entry.lastSequence - entry.offsetDelta) & 0x7fff_ffff,
           lastSequence: entry.lastSequence,

@@ -164,7 +164,8 @@ export class Segment {
       this.maxTimestamp = maxTimestamp
       this.offsetOfMaxTimestamp = lastOffset
     }
-    if (this.#bytesSinceIndexEntry > this.#config.indexIntervalBytes) {
+    // A full index rolls the segment before an append; only the recovery of a larger segment than ours meets one here.
+    if (this.#bytesSinceIndexEntry > this.#config.indexIntervalBytes && !this.isFull) {
       this.offsetIndex.append(lastOffset, this.sizeBytes)
       this.timeIndex.append(this.maxTimestamp, this.offsetOfMaxTimestamp)
       this.#bytesSinceIndexEntry = 0

@@ -25,7 +25,9 @@ import { mulberry32, testSeed } from '../random.ts'
 const { EBADF, EINVAL, ENODEV, EWOULDBLOCK } = constants.errno
 const ADDON = fileURLToPath(new URL(`../../prebuilds/${platformFolder()}/vltava_native.node`, import.meta.url))
 const NATIVE_MODULE = pathToFileURL('dist/base/native.js').href
-const SHARED_STATUS = `import { native, nativeStatus } from '${NATIVE_MODULE}'; console.log(JSON.stringify(nativeStatus()))`
+const PRINT_STATUS = `
+  import { nativeStatus } from '${NATIVE_MODULE}'
+  console.log(JSON.stringify(nativeStatus()))`
 
 interface Outcome {
   stdout: string
@@ -50,7 +52,7 @@ afterEach(() => {
 
 describe('without the addon', () => {
   it('says that it was switched off', () => {
-    const { stdout } = runNode(SHARED_STATUS, { VLTAVA_NATIVE: 'off' }, '--input-type=module')
+    const { stdout } = runNode(PRINT_STATUS, { VLTAVA_NATIVE: 'off' }, '--input-type=module')
     expect(JSON.parse(stdout)).toEqual({ live: false, reason: 'switched off by VLTAVA_NATIVE=off' })
   })
 
@@ -64,7 +66,7 @@ describe('without the addon', () => {
       mkdirSync(join(folder, 'prebuilds', platformFolder()), { recursive: true })
       writeFileSync(join(folder, 'prebuilds', platformFolder(), 'vltava_native.node'), addon)
     }
-    return SHARED_STATUS.replace(NATIVE_MODULE, pathToFileURL(join(folder, 'dist/base/native.js')).href)
+    return PRINT_STATUS.replace(NATIVE_MODULE, pathToFileURL(join(folder, 'dist/base/native.js')).href)
   }
 
   it('keeps the reason: the file is missing', () => {
@@ -233,7 +235,7 @@ if (native === undefined) {
           // Maps made now may lie where unmapped ones lay: late finalizers must not touch them.
           const fresh = Array.from({ length: 100 }, () => addon.mmap(fd, 0, 65536))
           await collect()
-          const sum = fresh.reduce((total, view) => total + view[65535], 0) + kept.reduce((total, view) => total + view[9], 0)
+          const sum = [...fresh, ...kept].reduce((total, view) => total + view[65535], 0)
           const afterSecond = addon.mappedCount()
           fresh.length = 0
           kept = []

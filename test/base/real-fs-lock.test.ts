@@ -53,7 +53,10 @@ async function firstLine(child: ChildProcess): Promise<string> {
 }
 
 const HOLD = `console.log(fs.lock(process.argv[1]) === undefined ? 'refused' : 'held'); setInterval(() => {}, 1000)`
-const TRY = `const lock = fs.lock(process.argv[1]); console.log(lock === undefined ? 'refused' : 'held'); lock?.release()`
+const TRY = `
+  const lock = fs.lock(process.argv[1])
+  console.log(lock === undefined ? 'refused' : 'held')
+  lock?.release()`
 
 /** What a process that tries once is told. */
 function tryOnce(kind: string): string {

@@ -107,6 +107,13 @@ describe('a file', () => {
     for (const call of calls) expect(call).toThrow(AssertionFailed)
   })
 
+  it('is synced by its descriptor too', () => {
+    const file = fs.open(join(folder, 'a'), 'create')
+    fs.syncDescriptor(file.fd)
+    file.close()
+    expect(codeOf(() => fs.syncDescriptor(987_654))).toBe('EBADF')
+  })
+
   it('reports a failed sync as a system error', () => {
     const file = fs.open(join(folder, 'a'), 'create')
     closeSync(file.fd)
@@ -237,7 +244,19 @@ describe('the rest of the real Env', () => {
     expect(() => realEnv.failpoint('anything')).not.toThrow()
   })
 
-  it('passes the same file tests with VLTAVA_NATIVE=off', () => {
+  it('has timers that call back once, or not at all when cancelled', async () => {
+    const called: string[] = []
+    realEnv.timers.after(0, () => called.push('cancelled')).cancel()
+    await new Promise<void>((resolve) => {
+      realEnv.timers.after(1, () => {
+        called.push('first')
+        realEnv.timers.after(0, resolve)
+      })
+    })
+    expect(called).toEqual(['first'])
+  })
+
+  it('writes, syncs, and maps nothing with VLTAVA_NATIVE=off', () => {
     const module = pathToFileURL('dist/base/env/real-fs.js').href
     const script = `
       import { RealFs } from '${module}'

@@ -23,7 +23,7 @@ interface Plan {
   hitsLeft: number
 }
 
-/** Throws a plain Error on a specification that it cannot read: a test with a misspelt failpoint would prove nothing. */
+/** Throws an Error on a specification that it cannot read: a test with a misspelt failpoint would prove nothing. */
 export function createFailpoint(specification: string | undefined): Failpoint {
   if (specification === undefined || specification === '') return () => {}
   const plans = new Map<string, Plan>()

@@ -225,7 +225,7 @@ function processExists(pid: number): boolean {
   }
 }
 
-/** From /proc; undefined where there is none. A process that was killed is dead when its last thread is, reaped or not. */
+/** From /proc; undefined where there is none. A killed process is dead when its last thread is, reaped or not. */
 function processState(pid: number): { readonly startTime: string; readonly isDead: boolean } | undefined {
   const text = readIfThere(`/proc/${pid}/stat`)
   if (text === '') return undefined

@@ -1,7 +1,7 @@
 /**
  * gzip by node:zlib: one member on write, as Kafka writes; several are read, as Java's GZIPInputStream does.
  *
- * node:zlib checks the CRC-32 and length of every member, takes shared memory (checked on Node 20 to 24), and stops at
+ * node:zlib checks the CRC-32 and length of every member, takes shared memory (checked on Node 20 and 22), and stops at
  * maxOutputLength. Bytes behind the last member that do not start another are ignored, in Java as here.
  */
 import { gunzipSync, gzipSync } from 'node:zlib'

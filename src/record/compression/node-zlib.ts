@@ -13,5 +13,5 @@ export function chunkBytes(expectedBytes: number): number {
 /** Node may return a part of a larger buffer, which must be neither transferred nor kept alive for a few bytes. */
 export function owned(buffer: Buffer): Uint8Array {
   if (buffer.byteLength === buffer.buffer.byteLength) return new Uint8Array(buffer.buffer)
-  return Uint8Array.prototype.slice.call(buffer)
+  return new Uint8Array(buffer)
 }
