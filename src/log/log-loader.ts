@@ -84,10 +84,10 @@ class Loader {
     } else if (active.baseOffset > logStartOffset && sealed.length === 0) {
       logStartOffset = active.baseOffset
     }
-    epochs.truncateFromEnd(active.nextOffset)
-    epochs.truncateFromStart(logStartOffset)
-    if (epochs.latestEpoch() < 0) epochs.assign(0, logStartOffset)
-    epochs.write()
+    let hasChanged = epochs.truncateFromEnd(active.nextOffset)
+    hasChanged = epochs.truncateFromStart(logStartOffset) || hasChanged
+    if (epochs.latestEpoch() < 0) hasChanged = epochs.assign(0, logStartOffset) || hasChanged
+    if (hasChanged) epochs.write()
     return new PartitionLog({
       env: this.#env,
       topic: this.#spec.topic,
@@ -104,13 +104,12 @@ class Loader {
     })
   }
 
-  /** What survived a stop is synced before it counts as committed: recovery itself reads the page cache. */
+  /**
+   * After an unclean stop only what the checkpoint says is known to be durable: recovery read the page cache. The shard
+   * orders a sync of the rest at once, without holding the opening up for it.
+   */
   #committedOffset(active: Segment): number {
-    if (active.syncedBytes < active.sizeBytes) {
-      storageCall(`fdatasync of ${active.log.path}`, () => active.log.sync())
-      active.syncedBytes = active.sizeBytes
-    }
-    return active.nextOffset
+    return this.#spec.wasClean ? active.nextOffset : Math.min(this.#spec.recoveryPoint, active.nextOffset)
   }
 
   #prepareDirectory(): void {

@@ -118,6 +118,8 @@ export class ShardPartitions {
     this.#watermarks.raiseGeneration(order.slot)
     this.publish(partition)
     this.#watermarks.setState(order.slot, SlotState.ONLINE)
+    // What recovery found is stable; somebody may be waiting to hear that it is committed.
+    if (log.committedOffset < log.highWatermark) this.#queueSync(partition)
   }
 
   /** Shows the log's offsets to every thread. */

@@ -22,6 +22,7 @@ import { Watermarks } from '../ring/watermarks.ts'
 import { type ClientEnd, openClientEnd } from './client-end.ts'
 import type { FlusherPort } from './flusher.ts'
 import { type FromShard, PRODUCE, type ShardRequest, type ShardStart, type ToShard } from './messages.ts'
+import { MonitoredFs } from './monitored-fs.ts'
 import { ShardPartitions, type ShardPartition } from './shard-partitions.ts'
 
 const FRAMES_PER_POLL = 128
@@ -68,7 +69,8 @@ export class Shard {
   ) {
     this.#env = env
     this.#watermarks = new Watermarks(start.watermarks)
-    this.#partitions = new ShardPartitions(env, this.#watermarks, start.retentionCheckMs, flusher, send)
+    const monitored = { ...env, fs: new MonitoredFs(env.fs, this.#watermarks) }
+    this.#partitions = new ShardPartitions(monitored, this.#watermarks, start.retentionCheckMs, flusher, send)
     this.#flusher = flusher
     this.#send = send
     this.#nextHousekeepingMs = env.clock.monotonicMs() + HOUSEKEEPING_MS
@@ -196,11 +198,8 @@ export class Shard {
       partition.isTouched = false
       if (partition.log === undefined) continue
       try {
-        this.#watermarks.setActivity(1)
         partition.log.write()
-        this.#watermarks.setActivity(0)
       } catch (error) {
-        this.#watermarks.setActivity(0)
         this.#goOffline(partition, error)
         continue
       }

@@ -1,0 +1,204 @@
+/** zstd by both implementations: frames as others write them, and each thing that a frame may claim and not keep. */
+import { describe, expect, it } from 'vitest'
+import { CorruptRecordError, RecordTooLargeError } from '../../../src/base/errors.ts'
+import {
+  compressZstd,
+  compressZstdInTypeScript,
+  decompressZstd,
+  decompressZstdInTypeScript,
+  zstdImplementation,
+} from '../../../src/record/compression/zstd.ts'
+import { outlineZstd } from '../../../src/record/compression/zstd/frame.ts'
+import { testSeed } from '../../random.ts'
+import { expectDecoded, sample, SAMPLE_KINDS, vectors } from './samples.ts'
+
+const seed = testSeed()
+console.log(`zstd by ${zstdImplementation}: SEED=${seed}`)
+
+const MAGIC = [0x28, 0xb5, 0x2f, 0xfd]
+const SINGLE_SEGMENT = 0x20
+const RAW = 0
+const RLE = 1
+const COMPRESSED = 2
+
+/** A block: `size` is what its header says, the length of the content unless given. */
+const block = (type: number, content: readonly number[], { last = true, size = content.length } = {}): number[] => {
+  const header = (last ? 1 : 0) | (type << 1) | (size << 3)
+  return [header & 0xff, (header >> 8) & 0xff, header >> 16, ...content]
+}
+/** A frame whose content size takes one byte. */
+const frame = (contentSize: number, ...blocks: number[][]): number[] => [
+  ...MAGIC,
+  SINGLE_SEGMENT,
+  contentSize,
+  ...blocks.flat(),
+]
+/** A frame with a window of 1 KiB (or as given) that does not tell its content size. */
+const streamed = (blocks: readonly number[], window = 0): number[] => [...MAGIC, 0, window, ...blocks]
+
+const implementations = [
+  ['as chosen', decompressZstd],
+  ['in TypeScript', decompressZstdInTypeScript],
+] as const
+
+describe.each(implementations)('decompression %s', (_implementation, decompress) => {
+  const decode = (bytes: readonly number[], outputBytesMax = 1 << 20): string =>
+    Buffer.from(decompress(Uint8Array.from(bytes), outputBytesMax)).toString()
+
+  it.each(vectors('zstd'))('reads $name ($by)', (vector) => {
+    const bytes = new Uint8Array(Buffer.from(vector.base64, 'base64'))
+    expectDecoded(vector, decompress(bytes, vector.decodedBytes))
+    if (vector.decodedBytes > 0) expect(() => decompress(bytes, vector.decodedBytes - 1)).toThrow(RecordTooLargeError)
+  })
+
+  it('reads what either encoder writes', () => {
+    for (const kind of SAMPLE_KINDS) {
+      for (const size of [0, 1, 100, 5000, 131_073, 400_000]) {
+        const bytes = sample(kind, size, seed)
+        for (const packed of [compressZstd(bytes), compressZstdInTypeScript(bytes)]) {
+          expect(Buffer.compare(decompress(packed, size), bytes), `${kind} ${size}`).toBe(0)
+        }
+      }
+    }
+  })
+
+  it('reads stored and repeated bytes, in several blocks, with and without a size', () => {
+    const blocks = [...block(RAW, [0x61, 0x62], { last: false }), ...block(RLE, [0x63], { size: 4 })]
+    expect(decode(frame(6, blocks))).toBe('abcccc')
+    expect(decode(streamed(blocks))).toBe('abcccc')
+    expect(decode(frame(0, block(RAW, [])))).toBe('')
+  })
+
+  it('reads a compressed block made by hand: four literals, and a match of the offset before', () => {
+    // Literals 'abcd'; one sequence, all tables of a single code: length 4, offset code 2 (4 + 3 bits), length 6.
+    const body = [0x20, 0x61, 0x62, 0x63, 0x64, 1, 0x54, 4, 2, 3, 0b111]
+    expect(decode(frame(10, block(COMPRESSED, body)))).toBe('abcdabcdab')
+  })
+
+  it('reads joined and skippable frames', () => {
+    const one = frame(1, block(RAW, [0x61]))
+    const skippable = [0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 9, 9, 9]
+    expect(decode([...one, ...skippable, ...one, ...one])).toBe('aaa')
+    expect(decode(skippable)).toBe('')
+    expect(() => decode([...one, ...one], 1)).toThrow(RecordTooLargeError)
+  })
+
+  it('reads a dictionary id of 0, which means none', () => {
+    expect(decode([...MAGIC, SINGLE_SEGMENT | 1, 0, 1, ...block(RAW, [0x61])])).toBe('a')
+  })
+
+  it('checks the checksum', () => {
+    const content = [...MAGIC, SINGLE_SEGMENT | 4, 1, ...block(RAW, [0x61])]
+    const checksum = [0x91, 0x94, 0x31, 0x87] // Low half of the xxHash64 of 'a', 0xd24ec4f1a98c6e5b: see below.
+    expect(() => decode([...content, ...checksum])).toThrow(CorruptRecordError)
+    expect(decode([...content, 0x5b, 0x6e, 0x8c, 0xa9])).toBe('a')
+    expect(() => decode([...content, 0x5b, 0x6e, 0x8c])).toThrow(CorruptRecordError)
+  })
+
+  const literalsOnly = (...literals: number[]): number[] => [...literals, 0]
+  it.each([
+    ['another magic number', [0x28, 0xb5, 0x2f, 0xfc, ...frame(0, block(RAW, [])).slice(4)]],
+    ['an older format', [0x27, 0xb5, 0x2f, 0xfd, ...frame(0, block(RAW, [])).slice(4)]],
+    ['a header that is cut off', [...MAGIC, SINGLE_SEGMENT]],
+    ['a reserved header bit', [...MAGIC, SINGLE_SEGMENT | 8, 0, ...block(RAW, [])]],
+    ['a dictionary', [...MAGIC, SINGLE_SEGMENT | 1, 7, 1, ...block(RAW, [0x61])]],
+    ['a reserved block type', frame(1, block(3, [0x61]))],
+    ['a block longer than the data', frame(9, block(RAW, [1, 2], { size: 9 }))],
+    ['a block larger than the window', streamed(block(RLE, [1], { size: 1025 }))],
+    ['a block larger than 128 KiB', streamed(block(RLE, [1], { size: 131_073 }), 0x80)],
+    ['a missing last block', frame(1, block(RAW, [0x61], { last: false }))],
+    ['less content than declared', frame(3, block(RAW, [0x61, 0x62]))],
+    ['more content than declared', frame(1, block(RAW, [0x61, 0x62]))],
+    ['bytes after the last frame', [...frame(1, block(RAW, [0x61])), 1, 2]],
+    ['a skippable frame past the end', [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1]],
+    ['an empty compressed block', frame(4, block(COMPRESSED, []))],
+    ['literals that are cut off', frame(4, block(COMPRESSED, [0x20, 1, 2]))],
+    ['literals larger than a block', streamed(block(COMPRESSED, literalsOnly(0x05 | 0xf0, 0xff, 1)))],
+    ['literals that repeat a tree that never was', frame(9, block(COMPRESSED, literalsOnly(0x93, 0x40, 0, 1)))],
+    ['no sequence count', frame(4, block(COMPRESSED, [0x08, 1]))],
+    ['bytes after no sequences', frame(4, block(COMPRESSED, [0x08, 1, 0, 0]))],
+    ['a sequence count that is cut off', frame(4, block(COMPRESSED, [0x08, 1, 255, 1]))],
+    ['reserved mode bits', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x55, 4, 2, 3, 0b111]))],
+    ['tables that repeat what never was', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0xfc, 0b111]))],
+    ['an unknown literal length code', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 36, 2, 3, 0b111]))],
+    ['an unknown offset code', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 4, 32, 3, 0b111]))],
+    ['an unknown match length code', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 4, 2, 53, 0b111]))],
+    ['a stream without an end mark', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 4, 2, 3, 0]))],
+    ['a stream that is too short', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 4, 2, 3, 0b10]))],
+    ['a stream that is too long', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 4, 2, 3, 0b1111]))],
+    [
+      'a sequence with more literals than there are',
+      frame(10, block(COMPRESSED, [0x18, 1, 2, 3, 1, 0x54, 4, 2, 3, 7])),
+    ],
+    ['a match from before the frame', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 4, 3, 3, 0b1111]))],
+    ['a match over no distance', frame(9, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x54, 0, 1, 3, 0b11]))],
+    ['a distribution too exact', frame(10, block(COMPRESSED, [0x20, 1, 2, 3, 4, 1, 0x94, 0x05, 0, 0, 2, 3, 7]))],
+    ['a Huffman tree that is cut off', frame(9, block(COMPRESSED, literalsOnly(0x92, 0x40, 0, 0xff)))],
+  ])('refuses %s', (_what, bytes) => {
+    expect(() => decode(bytes)).toThrow(CorruptRecordError)
+  })
+
+  it('refuses a declared or certain size over the limit before it makes any of it', () => {
+    const declared = [...MAGIC, 0xc0 | SINGLE_SEGMENT, 0, 0, 0, 0, 1, 0, 0, 0]
+    const blocks = Array.from({ length: 40_000 }, () => block(RLE, [1], { last: false, size: 1 << 17 })).flat()
+    expect(() => decode([...declared, ...blocks, ...block(RAW, [])], 1000)).toThrow(
+      'sizeBytes=4294967296, over outputBytesMax=1000',
+    )
+    expect(() => decode(streamed([...blocks, ...block(RAW, [])], 0x80), 1000)).toThrow(
+      `sizeBytes=${40_000 * (1 << 17)}, over outputBytesMax=1000`,
+    )
+  })
+
+  it('refuses output over the limit where nothing tells the size', () => {
+    const packed = compressZstdInTypeScript(sample('text', 100_000, seed))
+    const unsized = Uint8Array.from([...MAGIC, 0, 0x50, ...packed.subarray(9)]) // A window of 1 MiB instead.
+    expect(decompress(unsized, 100_000).length).toBe(100_000)
+    expect(() => decompress(unsized, 99_999)).toThrow(RecordTooLargeError)
+  })
+})
+
+describe('the encoder in TypeScript', () => {
+  it('writes the content size in each of its widths, and no checksum', () => {
+    for (const [size, header] of [
+      [0, [0x20, 0]],
+      [255, [0x20, 255]],
+      [256, [0x60, 0, 0]],
+      [65_791, [0x60, 0xff, 0xff]],
+      [65_792, [0xa0, 0, 1, 1, 0]],
+      [1 << 20, [0xa0, 0, 0, 16, 0]],
+      [(1 << 20) + 1, [0x80, 0x50, 1, 0, 16, 0]],
+    ] as const) {
+      const packed = compressZstdInTypeScript(new Uint8Array(size))
+      expect([...packed.subarray(0, 4 + header.length)]).toEqual([...MAGIC, ...header])
+      expect(outlineZstd(packed)).toEqual({ frameCount: 1, sizeMin: size, sizeMax: size })
+    }
+  })
+
+  it('reaches back no further than its window', () => {
+    const noise = sample('random', 3 << 20, seed)
+    noise.copyWithin((1 << 20) + 5000, 0, 5000) // Just out of reach.
+    noise.copyWithin((3 << 20) - 5000, (2 << 20) - 4000, (2 << 20) + 1000) // Just within.
+    const packed = compressZstdInTypeScript(noise)
+    expect(noise.length - packed.length).toBeGreaterThan(4000)
+    expect(noise.length - packed.length).toBeLessThan(6000)
+    expect(Buffer.compare(decompressZstdInTypeScript(packed, noise.length), noise)).toBe(0)
+  })
+
+  it('comes near the density of deflate', () => {
+    for (const [kind, ratio] of [
+      ['text', 2],
+      ['json', 3],
+      ['skewed', 1.3],
+      ['structs', 3],
+    ] as const) {
+      const packed = compressZstdInTypeScript(sample(kind, 100_000, 1))
+      expect(100_000 / packed.length, kind).toBeGreaterThan(ratio)
+    }
+  })
+
+  it('finds nothing of an earlier call again', () => {
+    const bytes = sample('json', 3000, seed)
+    const first = compressZstdInTypeScript(bytes)
+    for (let call = 0; call < 100; call++) expect(Buffer.compare(compressZstdInTypeScript(bytes), first)).toBe(0)
+  })
+})
