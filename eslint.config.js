@@ -63,8 +63,8 @@ const ENV_EXCEPTIONS = [
   },
   {
     files: ['src/cli/**'],
-    reason: "the program around the engine: the user's terminal, signals and streams",
-    modules: ['fs', 'fs/promises'],
+    reason: "the program around the engine: the user's terminal, signals and streams; threads, as a user starts them",
+    modules: ['fs', 'fs/promises', 'worker_threads'],
     process: ENV_PROCESS.filter((name) => name !== 'hrtime' && name !== 'nextTick'),
     console: true,
   },

@@ -74,9 +74,21 @@ Napi::Value Result(const Napi::CallbackInfo& info, int result) {
   return Napi::Number::New(info.Env(), result < 0 ? -errno : 0);
 }
 
+// V8 takes the bytes of a view for memory of this process, and collects garbage for every 64 MiB of them. They are the
+// kernel's page cache, so they are taken out of that account while the view lives. (Maps of more than 64 MiB still
+// start a collection each.)
+void AccountFor(napi_env env, int64_t change) {
+  int64_t total;
+  napi_adjust_external_memory(env, change, &total);
+}
+
 // Runs on the mapper's thread after its view was collected or detached, and when the thread ends. After munmap() the
 // token is no longer live, and this does nothing.
-void OnViewGone(napi_env, void*, void* hint) { vltava::UnmapFile(reinterpret_cast<vltava::MappingToken>(hint)); }
+void OnViewGone(napi_env env, void*, void* hint) {
+  const auto token = reinterpret_cast<vltava::MappingToken>(hint);
+  const size_t length = vltava::MappingLength(token);
+  if (vltava::UnmapFile(token) == 0) AccountFor(env, static_cast<int64_t>(length));
+}
 
 Napi::Value Mmap(const Napi::CallbackInfo& info) {
   int fd;
@@ -98,6 +110,7 @@ Napi::Value Mmap(const Napi::CallbackInfo& info) {
     vltava::UnmapFile(token);
     return Napi::Number::New(info.Env(), status == napi_no_external_buffers_allowed ? -ENOTSUP : -ENOMEM);
   }
+  AccountFor(info.Env(), -length);
   napi_value view;
   if (napi_create_typedarray(info.Env(), napi_uint8_array, static_cast<size_t>(length), buffer, 0, &view) != napi_ok) {
     return Napi::Number::New(info.Env(), -ENOMEM);  // The buffer is garbage now, and OnViewGone unmaps it.
@@ -121,8 +134,12 @@ Napi::Value Munmap(const Napi::CallbackInfo& info) {
   }
   const vltava::MappingToken token = vltava::FindMapping(data, length);
   if (token == 0) return Napi::Number::New(info.Env(), -EINVAL);
-  // Detached first: from here on no script reaches the range. Then unmapped, so nothing is left to reach.
-  if (napi_detach_arraybuffer(info.Env(), buffer) != napi_ok) return Napi::Number::New(info.Env(), -EINVAL);
+  // Put back before V8 takes it off. Detached first: from here on no script reaches the range. Then unmapped.
+  AccountFor(info.Env(), static_cast<int64_t>(length));
+  if (napi_detach_arraybuffer(info.Env(), buffer) != napi_ok) {
+    AccountFor(info.Env(), -static_cast<int64_t>(length));
+    return Napi::Number::New(info.Env(), -EINVAL);
+  }
   return Napi::Number::New(info.Env(), vltava::UnmapFile(token));
 }
 

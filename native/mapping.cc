@@ -133,6 +133,14 @@ int InstallGuard() {
   return 0;
 }
 
+// Null for a token whose mapping is gone, or never was. The caller holds `mutex`.
+Slot* LiveSlot(MappingToken token) {
+  const size_t index = token & ((size_t{1} << kSlotBits) - 1);
+  const uint64_t generation = token >> kSlotBits;
+  if (index >= kMappingCountMax || generation % 2 == 0) return nullptr;
+  return slots[index].generation.load() == generation ? &slots[index] : nullptr;
+}
+
 }  // namespace
 
 int MapFile(int fd, off_t position, size_t length, void** base, MappingToken* token) {
@@ -160,19 +168,22 @@ int MapFile(int fd, off_t position, size_t length, void** base, MappingToken* to
 }
 
 int UnmapFile(MappingToken token) {
-  const size_t index = token & ((size_t{1} << kSlotBits) - 1);
-  const uint64_t generation = token >> kSlotBits;
-  if (index >= kMappingCountMax || generation % 2 == 0) return -EINVAL;
   const Lock lock;
-  Slot& slot = slots[index];
-  if (slot.generation.load() != generation) return -EINVAL;
-  void* base = reinterpret_cast<void*>(slot.base.load());
-  const size_t length = slot.length.load();
-  slot.generation.store(generation + 1);
-  free_slots[free_count++] = static_cast<uint16_t>(index);
+  Slot* slot = LiveSlot(token);
+  if (slot == nullptr) return -EINVAL;
+  void* base = reinterpret_cast<void*>(slot->base.load());
+  const size_t length = slot->length.load();
+  slot->generation.store(slot->generation.load() + 1);
+  free_slots[free_count++] = static_cast<uint16_t>(slot - slots);
   mapped_count.fetch_sub(1);
   mapped_bytes.fetch_sub(length);
   return munmap(base, length) == 0 ? 0 : -errno;
+}
+
+size_t MappingLength(MappingToken token) {
+  const Lock lock;
+  const Slot* slot = LiveSlot(token);
+  return slot == nullptr ? 0 : slot->length.load();
 }
 
 MappingToken FindMapping(const void* base, size_t length) {

@@ -26,6 +26,9 @@ int MapFile(int fd, off_t position, size_t length, void** base, MappingToken* to
 // munmap(2), at most once per token. Returns 0, or -errno; -EINVAL for a token that is not (or no longer) live.
 int UnmapFile(MappingToken token);
 
+// Bytes of a live mapping; 0 for a token that is not live.
+size_t MappingLength(MappingToken token);
+
 // The live mapping with exactly this range, or 0.
 MappingToken FindMapping(const void* base, size_t length);
 

@@ -8,7 +8,7 @@ import { realEnv } from './base/env/real-env.ts'
 import { VltavaError } from './base/errors.ts'
 import { nativeStatus } from './base/native.ts'
 import { Log } from './client/log.ts'
-import { checkNumber } from './client/producer.ts'
+import { checkNumber } from './client/producer-options.ts'
 import { attachLocal, openLocal } from './engine/open.ts'
 import { compressionAvailable } from './record/compression/codec.ts'
 import { SLAB_BYTES } from './ring/arena.ts'
@@ -20,7 +20,7 @@ export { Consumer } from './client/consumer.ts'
 export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition, TopicPartition } from './client/consumer.ts'
 export { Log } from './client/log.ts'
 export { Producer } from './client/producer.ts'
-export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } from './client/producer.ts'
+export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } from './client/producer-options.ts'
 export { ConsumerBatch, ConsumerRecord } from './client/record-batch.ts'
 export { serdes } from './client/serdes.ts'
 export type { Serde, SerdeName } from './client/serdes.ts'
@@ -98,7 +98,8 @@ export async function open(options: OpenOptions): Promise<Log> {
  * thread gets rings and memory of its own; nobody waits for anybody. Rejects with VltavaError LOG_CLOSED.
  */
 export async function attach(address: string, options: AttachOptions = {}): Promise<Log> {
-  if (typeof address !== 'string') throw new VltavaError('INVALID_ARGUMENT', 'attach() needs the address of an open log')
+  if (typeof address !== 'string')
+    throw new VltavaError('INVALID_ARGUMENT', 'attach() needs the address of an open log')
   const { transport } = await attachLocal(address, checkMemory(options.memoryBytes), noticeListener(options.onNotice))
   return new Log(transport, realEnv.clock, address)
 }

@@ -1,4 +1,4 @@
-/** CRC-32C by each implementation, over the sizes of batches. An operation is a byte: 1e9 a second is 1 GB/s. */
+/** CRC-32C by each implementation, over the sizes of batches. An operation is a byte: 0.1 ns/op is 10 GB/s. */
 import { crc32c, crc32cImplementation, crc32cJs, createCrc32cWasm, type Crc32c } from '../../src/base/crc32c.ts'
 import { native, nativeStatus } from '../../src/base/native.ts'
 import { parameter, run } from '../harness.ts'

@@ -3,6 +3,7 @@
  */
 import { UnknownTopicOrPartitionError } from '../base/errors.ts'
 import type { DamageInfo, OffsetAndTimestamp, OffsetSpec, PartitionEnds, Transport } from '../protocol/transport.ts'
+import { isDate } from './consumer.ts'
 
 export interface NewTopic {
   /** 1 to 249 of A-Z a-z 0-9 . _ - */
@@ -42,9 +43,16 @@ export class Admin {
    * Creates topics, all or none. Resolves when they can be written. Rejects with INVALID_TOPIC_EXCEPTION,
    * TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_CONFIG.
    */
-  async createTopics(topics: readonly NewTopic[], options: AdminOptions & { validateOnly?: boolean } = {}): Promise<void> {
+  async createTopics(
+    topics: readonly NewTopic[],
+    options: AdminOptions & { validateOnly?: boolean } = {},
+  ): Promise<void> {
     const { signal, validateOnly = false } = options
-    const wanted = topics.map(({ topic, partitions = 1, configs = {} }) => ({ topic, partitions, configs: asText(configs) }))
+    const wanted = topics.map(({ topic, partitions = 1, configs = {} }) => ({
+      topic,
+      partitions,
+      configs: asText(configs),
+    }))
     await this.#transport.request({ type: 'createTopics', topics: wanted, validateOnly }, signal)
   }
 
@@ -71,7 +79,12 @@ export class Admin {
 
   /** Names of all topics, sorted. */
   listTopics(): Promise<string[]> {
-    return Promise.resolve(this.#transport.topics().map(({ topic }) => topic).sort())
+    return Promise.resolve(
+      this.#transport
+        .topics()
+        .map(({ topic }) => topic)
+        .sort(),
+    )
   }
 
   /** Rejects with UnknownTopicOrPartitionError. */
@@ -96,7 +109,7 @@ export class Admin {
    * a time; offset -1 if there is no such record.
    */
   offset(topic: string, partition: number, spec: OffsetSpec | Date): Promise<OffsetAndTimestamp> {
-    return this.#transport.lookup(topic, partition, spec instanceof Date ? { timestamp: spec.getTime() } : spec)
+    return this.#transport.lookup(topic, partition, isDate(spec) ? { timestamp: spec.getTime() } : spec)
   }
 
   /**

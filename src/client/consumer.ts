@@ -9,7 +9,7 @@ import { OffsetOutOfRangeError, UnknownTopicOrPartitionError, VltavaError } from
 import type { FetchedBatches, OffsetSpec, PartitionReader, Transport } from '../protocol/transport.ts'
 import { RecordBatchView } from '../record/batch-view.ts'
 import { ConsumerBatch, type ConsumerRecord, type ConsumerSerdes } from './record-batch.ts'
-import { checkNumber } from './producer.ts'
+import { checkNumber } from './producer-options.ts'
 import { resolveSerde, type Serde, type SerdeName } from './serdes.ts'
 
 export interface ConsumerOptions<K = Uint8Array, V = Uint8Array> {
@@ -98,8 +98,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     for (const { topic, partition, offset = first } of assignments) {
       const info = this.#transport.topic(topic)
       if (info === undefined) throw this.#unknown(topic)
-      const partitions = partition === undefined ? Array.from({ length: info.partitionCount }, (_, i) => i) : [partition]
-      for (const each of partitions) wanted.push({ topic, partition: each, offset: await this.#resolve(topic, each, offset) })
+      const partitions =
+        partition === undefined ? Array.from({ length: info.partitionCount }, (_, i) => i) : [partition]
+      for (const each of partitions)
+        wanted.push({ topic, partition: each, offset: await this.#resolve(topic, each, offset) })
     }
     this.unassign()
     for (const { topic, partition, offset } of wanted) {
@@ -178,7 +180,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   async *batches(options: BatchesOptions = {}): AsyncGenerator<ConsumerBatch<K, V>, void, undefined> {
     const { signal, until } = options
     this.#assertOpen()
-    if (this.#isIterating) throw new VltavaError('INVALID_ARGUMENT', 'this consumer is being read by another loop already')
+    if (this.#isIterating)
+      throw new VltavaError('INVALID_ARGUMENT', 'this consumer is being read by another loop already')
     this.#isIterating = true
     try {
       if (until === 'end') for (const position of this.#positions.values()) stopAtEnd(position)
@@ -295,7 +298,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       }
       throw new VltavaError('INVALID_ARGUMENT', `offset=${to} is not a whole number, 0 or more; use 'start' or 'end'`)
     }
-    const spec: OffsetSpec = to instanceof Date ? { timestamp: to.getTime() } : to
+    const spec: OffsetSpec = isDate(to) ? { timestamp: to.getTime() } : to
     const found = await this.#transport.lookup(topic, partition, spec)
     if (found.offset >= 0) return found.offset
     return (await this.#transport.lookup(topic, partition, 'end')).offset
@@ -328,6 +331,11 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     if (this.#isClosed) throw new VltavaError('CONSUMER_CLOSED', 'the consumer is closed')
     if (this.#transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this consumer is closed')
   }
+}
+
+/** Structural, so that a Date of another realm counts too. */
+export function isDate(value: object | string | number): value is Date {
+  return typeof value === 'object' && 'getTime' in value
 }
 
 function keyOf(topic: string, partition: number): string {

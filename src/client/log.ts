@@ -5,7 +5,8 @@ import type { Clock } from '../base/env/env.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
-import { Producer, type ProducerOptions } from './producer.ts'
+import { Producer } from './producer.ts'
+import type { ProducerOptions } from './producer-options.ts'
 
 export class Log {
   readonly admin: Admin

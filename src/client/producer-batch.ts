@@ -6,7 +6,7 @@
  */
 import { fromErrorData, type ErrorData, type VltavaError } from '../base/errors.ts'
 import type { BatchListener, BatchMemory } from '../protocol/transport.ts'
-import { BatchBuilder } from '../record/batch-builder.ts'
+import { type BatchBuilder } from '../record/batch-builder.ts'
 import type { ProducerPartition } from './producer-partition.ts'
 
 interface Waiter {

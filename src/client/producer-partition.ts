@@ -10,7 +10,7 @@
  * submitted again, in order, before anything newer.
  */
 import { assert } from '../base/assert.ts'
-import type { VltavaError } from '../base/errors.ts'
+import { VltavaError } from '../base/errors.ts'
 import type { Acks, Transport } from '../protocol/transport.ts'
 import { NO_SEQUENCE, sequenceAfter } from '../record/batch-layout.ts'
 import { restampProducer } from '../record/batch-builder.ts'
@@ -29,7 +29,6 @@ export interface ProducerCore {
   compressionFor(topic: string): CompressionName
   /** Undefined until the log has given one; -1 without idempotence. */
   readonly producerId: number | undefined
-  batchAcknowledged(batch: ProducerBatch): void
   batchFailed(batch: ProducerBatch, error: VltavaError): void
   batchAppended(batch: ProducerBatch): void
 }
@@ -74,10 +73,24 @@ export class ProducerPartition {
     while (this.#ready.length > 0 && this.#inFlightCount < IN_FLIGHT_MAX) {
       const batch = this.#ready[0]!
       if (batch.lengthBytes === 0) this.#seal(batch, producerId)
-      const { transport, acks } = this.#core
-      if (!transport.submit(this.topic, this.partition, batch.memory, batch.lengthBytes, acks, batch)) return
+      if (!this.#submit(batch)) return
       this.#ready.shift()
       this.#inFlightCount += 1
+    }
+  }
+
+  #submit(batch: ProducerBatch): boolean {
+    const { transport, acks } = this.#core
+    try {
+      return transport.submit(this.topic, this.partition, batch.memory, batch.lengthBytes, acks, batch)
+    } catch (error) {
+      // The topic was deleted, or the log closed: nothing of this lane can be submitted any more.
+      if (!(error instanceof VltavaError)) throw error
+      const open = this.open
+      this.open = undefined
+      this.abandon(error)
+      this.open = open
+      return false
     }
   }
 

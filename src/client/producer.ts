@@ -10,84 +10,33 @@
  * lingering, sending many at once still makes large batches.
  */
 import type { Clock } from '../base/env/env.ts'
-import { RecordTooLargeError, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
-import type { Acks, TopicInfo, Transport } from '../protocol/transport.ts'
-import { BatchBuilder, batchSizeBoundForOne, encodeHeaders, NO_HEADERS, type RecordHeader } from '../record/batch-builder.ts'
-import { CODEC_IDS, type CompressionName, compressionAvailable } from '../record/compression/codec.ts'
-import { partitionForKey } from './murmur2.ts'
+import { RecordTooLargeError, VltavaError } from '../base/errors.ts'
+import type { Acks, Transport } from '../protocol/transport.ts'
+import {
+  BatchBuilder,
+  batchSizeBoundForOne,
+  encodeHeaders,
+  NO_HEADERS,
+  type RecordHeader,
+} from '../record/batch-builder.ts'
+import type { CompressionName } from '../record/compression/codec.ts'
+import { CommitTracker } from './commit-tracker.ts'
 import { ProducerBatch } from './producer-batch.ts'
-import { type ProducerCore, ProducerPartition } from './producer-partition.ts'
-import { resolveSerde, type Serde, type SerdeName } from './serdes.ts'
+import {
+  type AppendExtras,
+  checkOptions,
+  type ProducerOptions,
+  type ProducerRecord,
+  type RecordMetadata,
+} from './producer-options.ts'
+import type { ProducerCore, ProducerPartition } from './producer-partition.ts'
+import { ProducerTopics } from './producer-topics.ts'
+import type { Serde } from './serdes.ts'
 
-/** Options of a producer. All are optional. */
-export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
-  /**
-   * When a record counts as accepted: 'all' (default): on disk, it survives a power cut; 1: written to the page cache, it
-   * survives the death of the process; 0: handed over, nothing is promised.
-   */
-  readonly acks?: 'all' | -1 | 0 | 1
-  /** Milliseconds that a batch waits for more records. Default 5, as in Kafka. */
-  readonly linger?: number
-  /** Bytes of a batch, before compression. Default 65,536; at most half of the thread's memory. */
-  readonly batchBytes?: number
-  readonly compression?: CompressionName
-  readonly compressionLevel?: number
-  /** Sequence numbers, so that a repeated batch lands once. Default true. */
-  readonly idempotence?: boolean
-  /** How keys and values become bytes. Default: both are Uint8Array. */
-  readonly key?: SerdeName | Serde<K>
-  readonly value?: SerdeName | Serde<V>
-  /** Chooses a partition instead of Kafka's partitioner (murmur2 of the key; sticky without a key). */
-  readonly partitioner?: (topic: string, key: Uint8Array | null, partitionCount: number) => number
-  /** Told of each batch of append()ed records that failed. Without it, flush() and close() reject with the first. */
-  readonly onError?: (error: VltavaError, batch: { topic: string; partition: number; recordCount: number }) => void
-}
-
-export interface ProducerRecord<K = Uint8Array, V = Uint8Array> {
-  readonly topic: string
-  /** null: a tombstone on a compacted topic. */
-  readonly value: V | null
-  readonly key?: K | null
-  readonly headers?: readonly RecordHeader[]
-  /** Default: by key, or sticky. */
-  readonly partition?: number
-  /** Milliseconds since the epoch; default now. */
-  readonly timestamp?: number
-}
-
-export interface RecordMetadata {
-  readonly topic: string
-  readonly partition: number
-  /** -1 with acks 0. */
-  readonly offset: number
-  /** What 'acknowledged' meant: 'committed' (on disk), 'stable' (in the page cache), 'none'. */
-  readonly durability: 'committed' | 'stable' | 'none'
-}
-
-/** Extras of append(), for records that need more than key and value. */
-export interface AppendExtras {
-  readonly headers?: readonly RecordHeader[]
-  readonly partition?: number
-  readonly timestamp?: number
-}
-
-const DEFAULT_LINGER_MS = 5
-const DEFAULT_BATCH_BYTES = 65_536
-const BATCH_BYTES_MIN = 1024
 /** The clock is read once per this many appends into an open batch. */
 const APPENDS_PER_CLOCK_READ = 16
-
-class ProducerTopic {
-  readonly name: string
-  info: TopicInfo
-  readonly partitions: ProducerPartition[] = []
-  sticky: ProducerPartition | undefined
-
-  constructor(info: TopicInfo) {
-    this.name = info.topic
-    this.info = info
-  }
-}
+/** Builders kept for reuse. */
+const BUILDERS_MAX = 64
 
 export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly transport: Transport
@@ -100,42 +49,44 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #batchBytes: number
   readonly #key: Serde<K>
   readonly #value: Serde<V>
-  readonly #partitioner: ProducerOptions['partitioner']
   readonly #onError: ProducerOptions['onError']
   readonly #stopListening: () => void
-  readonly #topics = new Map<string, ProducerTopic>()
-  #lastTopic: ProducerTopic | undefined
+  readonly #topics: ProducerTopics
   readonly #openLanes = new Set<ProducerPartition>()
   readonly #builders: BatchBuilder[] = []
-  /** Appended with acks=all, waiting for the committed offset, by lane. */
-  readonly #uncommitted = new Map<ProducerPartition, ProducerBatch[]>()
+  readonly #commits: CommitTracker
+  /** Batches that were opened and are neither acknowledged nor failed. */
   #unfinishedCount = 0
   #wallMs = 0
   #appendsSinceClock = 0
   #isLingering = false
   #isTurnEnding = false
-  #isSettling = false
   #isClosed = false
   #firstError: VltavaError | undefined
   #flushWaiters: (() => void)[] = []
 
-  /** Made by log.producer(). Throws VltavaError INVALID_ARGUMENT. */
+  /** Made by log.producer(). Throws VltavaError INVALID_ARGUMENT and the like for wrong options. */
   constructor(transport: Transport, clock: Clock, options: ProducerOptions<K, V> = {}) {
+    const checked = checkOptions(options, transport.batchBytesMax)
     this.transport = transport
     this.#clock = clock
-    this.acks = parseAcks(options.acks)
-    this.#lingerMs = checkNumber('linger', options.linger ?? DEFAULT_LINGER_MS, 0, 0x7fff_ffff)
-    const batchBytes = options.batchBytes ?? DEFAULT_BATCH_BYTES
-    this.#batchBytes = checkNumber('batchBytes', batchBytes, BATCH_BYTES_MIN, transport.batchBytesMax)
-    this.compression = parseCompression(options.compression)
-    this.compressionLevel = options.compressionLevel
-    this.#key = resolveSerde((options.key ?? 'bytes') as Serde<K>)
-    this.#value = resolveSerde((options.value ?? 'bytes') as Serde<V>)
-    this.#partitioner = options.partitioner
-    this.#onError = options.onError
-    this.#stopListening = transport.onClose(() => this.#fail(new VltavaError('LOG_CLOSED', 'the log was closed')))
-    if (options.idempotence === false) this.producerId = -1
-    else void this.#obtainProducerId()
+    this.acks = checked.acks
+    this.#lingerMs = checked.lingerMs
+    this.#batchBytes = checked.batchBytes
+    this.compression = checked.compression
+    this.compressionLevel = checked.compressionLevel
+    this.#key = checked.key
+    this.#value = checked.value
+    this.#onError = checked.onError
+    this.#topics = new ProducerTopics(this, transport, clock, checked.partitioner)
+    this.#commits = new CommitTracker(
+      transport,
+      (batch) => this.#acknowledged(batch),
+      (batch, error) => this.batchFailed(batch, error),
+    )
+    this.#stopListening = transport.onClose(() => this.#fail(closedLog()))
+    if (checked.isIdempotent) void this.#obtainProducerId()
+    else this.producerId = -1
   }
 
   async #obtainProducerId(): Promise<void> {
@@ -146,20 +97,20 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       this.#fail(error)
       return
     }
-    for (const topic of this.#topics.values()) for (const lane of topic.partitions) lane.submitReady()
+    for (const lane of this.#topics.lanes()) lane.submitReady()
   }
 
   /**
    * Takes a record; false: no memory is free, nothing was done, await drain() and try again.
    *
    * Throws UnknownTopicOrPartitionError, RecordTooLargeError, or VltavaError PRODUCER_CLOSED, LOG_CLOSED, SERIALIZATION,
-   * INVALID_ARGUMENT, INVALID_RECORD. What fails later is told to onError, flush() and close().
+   * INVALID_TIMESTAMP, INVALID_RECORD. What fails later is told to onError, or else to flush() and close().
    */
   append(topic: string, value: V | null, key: K | null = null, extras?: AppendExtras): boolean {
     return this.#append(topic, value, key, extras?.headers, extras?.partition, extras?.timestamp) !== undefined
   }
 
-  /** Sends a record; resolves when it is acknowledged as `acks` says. Waits for memory by itself. */
+  /** Sends a record; resolves when it is acknowledged as `acks` says. Waits for memory by itself. Rejects as append(). */
   async send(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
     const { topic, value, key = null, headers, partition, timestamp } = record
     for (;;) {
@@ -186,8 +137,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   /** Resolves when append() has memory again. */
   async drain(): Promise<void> {
+    this.#assertUsable()
     this.#closeAllOpen()
-    await this.transport.wait(() => this.#hasRoom() || this.#isClosed || this.transport.isClosed, Number.POSITIVE_INFINITY)
+    const isReady = (): boolean => this.#hasRoom() || this.#isClosed || this.transport.isClosed
+    await this.transport.wait(isReady, Number.POSITIVE_INFINITY)
     this.#assertUsable()
   }
 
@@ -201,13 +154,13 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   /**
    * Hands every batch over and resolves when all are acknowledged. Rejects with the first failure of append()ed records
-   * since the last flush, or when `signal` aborts.
+   * since the last flush (unless onError took it), or when `signal` aborts.
    */
   async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options
     signal?.throwIfAborted()
     this.#closeAllOpen()
-    while (this.#unfinishedCount > 0 && !this.transport.isClosed) {
+    while (this.#unfinishedCount > 0) {
       await this.#nextFinish(signal)
       signal?.throwIfAborted()
     }
@@ -234,9 +187,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       await this.flush()
     } finally {
       this.#isClosed = true
-      const error = new VltavaError('PRODUCER_CLOSED', 'the producer is closed')
-      for (const topic of this.#topics.values()) for (const lane of topic.partitions) lane.abandon(error)
       this.#stopListening()
+      this.#fail(closedProducer())
     }
   }
 
@@ -253,112 +205,64 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     timestamp: number | undefined,
   ): ProducerBatch | undefined {
     if (this.#isClosed || this.transport.isClosed) this.#assertUsable()
-    const last = this.#lastTopic
-    const topic = last !== undefined && last.name === topicName ? last : this.#topic(topicName)
+    const topic = this.#topics.get(topicName)
     const keyBytes = key === null || key === undefined ? null : this.#key.serialize(key)
     const valueBytes = value === null || value === undefined ? null : this.#value.serialize(value)
     if (keyBytes === null && topic.info.isCompacted) {
       throw new VltavaError('INVALID_RECORD', `topic=${topicName} is compacted: its records need a key`)
     }
-    const lane = this.#laneFor(topic, keyBytes, partition)
+    const lane = this.#topics.laneFor(topic, keyBytes, partition)
     const encoded = headers === undefined ? NO_HEADERS : encodeHeaders(headers)
-    const open = lane.open
-    if (open !== undefined && open.builder.append(this.#timestamp(timestamp), keyBytes, valueBytes, encoded)) return open
+    const { open } = lane
+    const timestampMs = timestamp === undefined ? this.#now() : checkTimestamp(timestamp)
+    if (open !== undefined && open.builder.append(timestampMs, keyBytes, valueBytes, encoded)) return open
     const bound = batchSizeBoundForOne(keyBytes?.length ?? 0, valueBytes?.length ?? 0, encoded.bytes.length)
-    const batch = this.#openBatch(topic, lane, bound)
+    const batch = this.#openBatch(topicName, lane, bound)
     if (batch === undefined) return undefined
-    this.#appendsSinceClock = APPENDS_PER_CLOCK_READ
-    if (!batch.builder.append(this.#timestamp(timestamp), keyBytes, valueBytes, encoded)) {
-      const { maxMessageBytes } = topic.info
+    if (!batch.builder.append(timestampMs, keyBytes, valueBytes, encoded)) {
       this.#forgetOpen(batch)
+      const { maxMessageBytes } = this.#topics.get(topicName).info
       throw new RecordTooLargeError(`a record for topic=${topicName}`, bound, 'max.message.bytes', maxMessageBytes)
     }
     return batch
   }
 
-  #timestamp(given: number | undefined): number {
-    if (given !== undefined) {
-      if (!Number.isSafeInteger(given) || given < 0) {
-        throw new VltavaError('INVALID_TIMESTAMP', `timestamp=${given} is not a whole number of milliseconds, 0 or more`)
-      }
-      return given
-    }
-    this.#appendsSinceClock += 1
-    if (this.#appendsSinceClock >= APPENDS_PER_CLOCK_READ) {
-      this.#appendsSinceClock = 0
+  #now(): number {
+    this.#appendsSinceClock -= 1
+    if (this.#appendsSinceClock < 0) {
+      this.#appendsSinceClock = APPENDS_PER_CLOCK_READ
       this.#wallMs = this.#clock.wallMs()
     }
     return this.#wallMs
   }
 
-  #topic(name: string): ProducerTopic {
-    let topic = this.#topics.get(name)
-    const info = this.transport.topic(name)
-    if (info === undefined) {
-      const message = `topic=${name} does not exist; create it with admin.createTopics([{ topic: '${name}', partitions: 1 }])`
-      throw new UnknownTopicOrPartitionError(name, undefined, message)
-    }
-    if (topic === undefined) {
-      topic = new ProducerTopic(info)
-      this.#topics.set(name, topic)
-    }
-    topic.info = info
-    this.#lastTopic = topic
-    return topic
-  }
-
-  #laneFor(topic: ProducerTopic, key: Uint8Array | null, partition: number | undefined): ProducerPartition {
-    if (partition !== undefined) return this.#lane(topic, partition)
-    const { partitionCount } = topic.info
-    if (this.#partitioner !== undefined) return this.#lane(topic, this.#partitioner(topic.name, key, partitionCount))
-    if (key !== null) return this.#lane(topic, partitionForKey(key, 0, key.length, partitionCount))
-    topic.sticky ??= this.#lane(topic, this.#clock.wallMs() % partitionCount)
-    return topic.sticky
-  }
-
-  #lane(topic: ProducerTopic, partition: number): ProducerPartition {
-    const lane = topic.partitions[partition]
-    if (lane !== undefined) return lane
-    const { partitionCount } = topic.info
-    if (!Number.isInteger(partition) || partition < 0 || partition >= partitionCount) {
-      const message = `topic=${topic.name} has partitions 0 .. ${partitionCount - 1}, there is no partition=${partition}`
-      throw new UnknownTopicOrPartitionError(topic.name, partition, message)
-    }
-    while (topic.partitions.length <= partition) {
-      topic.partitions.push(new ProducerPartition(this, topic.name, topic.partitions.length))
-    }
-    return topic.partitions[partition]!
-  }
-
-  /** Hands the lane's open batch over and opens one that has room for `recordBytes`; undefined if there is no memory. */
-  #openBatch(topic: ProducerTopic, lane: ProducerPartition, recordBytes: number): ProducerBatch | undefined {
+  /** Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. */
+  #openBatch(topicName: string, lane: ProducerPartition, recordBytes: number): ProducerBatch | undefined {
+    const topic = this.#topics.refresh(topicName)
     const { maxMessageBytes } = topic.info
-    const info = this.transport.topic(topic.name)
-    if (info === undefined) this.#topic(topic.name)
-    else topic.info = info
-    // The bound is generous by a few bytes: a record that may fit gets its chance.
-    const sizeBytes = Math.min(Math.max(this.#batchBytes, recordBytes), Math.max(maxMessageBytes, this.#batchBytes))
-    if (recordBytes > maxMessageBytes + 36 || sizeBytes > this.transport.batchBytesMax) {
-      const limit = Math.min(maxMessageBytes, this.transport.batchBytesMax)
+    const limit = Math.min(maxMessageBytes, this.transport.batchBytesMax)
+    const smallest = recordBytes - RECORD_BOUND_SLACK
+    if (smallest > limit) {
       const name = limit === maxMessageBytes ? 'max.message.bytes' : 'half of the memory of this thread'
-      throw new RecordTooLargeError(`a record for topic=${topic.name}`, recordBytes, name, limit)
+      throw new RecordTooLargeError(`a record for topic=${topicName}`, smallest, name, limit)
     }
     this.#closeLane(lane)
-    if (topic.sticky === lane) {
-      topic.sticky = this.#lane(topic, (lane.partition + 1) % topic.info.partitionCount)
-    }
+    const next = this.#topics.moveSticky(topic, lane)
+    if (next !== lane) this.#closeLane(next)
     this.transport.poll()
+    const sizeBytes = Math.min(Math.max(this.#batchBytes, recordBytes), limit)
     const memory = this.transport.reserve(sizeBytes)
     if (memory === undefined) {
       this.#closeAllOpen() // Open batches hold memory: once they are on their way, it comes back.
       return undefined
     }
     const builder = this.#builders.pop() ?? new BatchBuilder()
-    builder.open(memory.bytes, memory.view, memory.start, memory.start + Math.min(sizeBytes, maxMessageBytes))
-    const batch = new ProducerBatch(lane, builder, memory, this.#clock.monotonicMs() + this.#lingerMs)
-    lane.open = batch
-    this.#openLanes.add(lane)
+    builder.open(memory.bytes, memory.view, memory.start, memory.start + sizeBytes)
+    const batch = new ProducerBatch(next, builder, memory, this.#clock.monotonicMs() + this.#lingerMs)
+    next.open = batch
+    this.#openLanes.add(next)
     this.#unfinishedCount += 1
+    this.#appendsSinceClock = 0
     this.#lingerSoon()
     return batch
   }
@@ -368,6 +272,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     batch.partition.open = undefined
     this.#openLanes.delete(batch.partition)
     this.transport.release(batch.memory)
+    this.#recycle(batch)
     this.#finished()
   }
 
@@ -381,15 +286,17 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     for (const lane of [...this.#openLanes]) this.#closeLane(lane)
   }
 
+  #closeIfUrgent(lane: ProducerPartition): void {
+    if (lane.open?.isUrgent === true && lane.isIdle) this.#closeLane(lane)
+  }
+
   /** Urgent batches of idle lanes go out when the caller's turn ends, together with what else it sent meanwhile. */
   #endTurnSoon(): void {
     if (this.#isTurnEnding) return
     this.#isTurnEnding = true
     queueMicrotask(() => {
       this.#isTurnEnding = false
-      for (const lane of [...this.#openLanes]) {
-        if (lane.open?.isUrgent === true && lane.isIdle) this.#closeLane(lane)
-      }
+      for (const lane of [...this.#openLanes]) this.#closeIfUrgent(lane)
     })
   }
 
@@ -401,7 +308,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   /** One wait for all open batches; it keeps the process alive until they are handed over. */
   async #linger(): Promise<void> {
-    if (this.#lingerMs === 0) await Promise.resolve()
+    await Promise.resolve() // The caller's turn fills the batch first, also without lingering.
     while (this.#openLanes.size > 0 && !this.transport.isClosed) {
       const now = this.#clock.monotonicMs()
       let nextDueMs = Number.POSITIVE_INFINITY
@@ -416,94 +323,26 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.#isLingering = false
   }
 
+  /** The producer's codec, unless the topic insists on another. */
   compressionFor(topic: string): CompressionName {
-    const required = this.#topics.get(topic)?.info.compressionType ?? 'producer'
+    const required = this.#topics.known(topic)?.info.compressionType ?? 'producer'
     return required === 'producer' ? this.compression : (required as CompressionName)
   }
 
-  /** Called by a lane. */
+  /** Called by a lane: the batch is written. */
   batchAppended(batch: ProducerBatch): void {
+    if (this.acks === -1) this.#commits.add(batch)
+    else this.#acknowledged(batch)
+    this.#closeIfUrgent(batch.partition)
+  }
+
+  #acknowledged(batch: ProducerBatch): void {
     this.#recycle(batch)
-    if (this.acks !== -1) {
-      this.batchAcknowledged(batch)
-      return
-    }
-    const lane = batch.partition
-    const waiting = this.#uncommitted.get(lane)
-    if (waiting === undefined) {
-      this.#uncommitted.set(lane, [batch])
-      this.transport.setInterest(lane.topic, lane.partition, true)
-    } else {
-      waiting.push(batch)
-    }
-    this.#settleSoon()
-    if (lane.open?.isUrgent === true && lane.isIdle) this.#closeLane(lane)
-  }
-
-  #recycle(batch: ProducerBatch): void {
-    if (this.#builders.length < 64) this.#builders.push(batch.builder)
-  }
-
-  #settleSoon(): void {
-    if (this.#isSettling) return
-    this.#isSettling = true
-    void this.#settle()
-  }
-
-  /** Acknowledges what the committed offset has passed, until nothing waits for it. */
-  async #settle(): Promise<void> {
-    while (this.#uncommitted.size > 0 && !this.transport.isClosed) {
-      await this.transport.wait(() => this.#canSettle(), Number.POSITIVE_INFINITY)
-      this.transport.poll()
-      for (const [lane, batches] of [...this.#uncommitted]) this.#settleLane(lane, batches)
-    }
-    this.#isSettling = false
-  }
-
-  #canSettle(): boolean {
-    if (this.transport.isClosed) return true
-    for (const [lane, batches] of this.#uncommitted) {
-      if (this.#isCommitted(lane, batches[0]!) || this.#failureOf(lane) !== undefined) return true
-    }
-    return false
-  }
-
-  #isCommitted(lane: ProducerPartition, batch: ProducerBatch): boolean {
-    if (this.transport.topic(lane.topic) === undefined) return false
-    const { committedOffset } = this.transport.ends(lane.topic, lane.partition)
-    return committedOffset >= batch.baseOffset + batch.recordCount
-  }
-
-  #failureOf(lane: ProducerPartition): VltavaError | undefined {
-    if (this.transport.topic(lane.topic) === undefined) {
-      const message = `topic=${lane.topic} was deleted before its records were synced`
-      return new UnknownTopicOrPartitionError(lane.topic, lane.partition, message)
-    }
-    const failure = this.transport.partitionFailure(lane.topic, lane.partition)
-    return failure === undefined ? undefined : new VltavaError(failure.code, failure.message)
-  }
-
-  #settleLane(lane: ProducerPartition, batches: ProducerBatch[]): void {
-    let done = 0
-    while (done < batches.length && this.#isCommitted(lane, batches[done]!)) {
-      this.batchAcknowledged(batches[done]!)
-      done += 1
-    }
-    batches.splice(0, done)
-    const failure = batches.length > 0 ? this.#failureOf(lane) : undefined
-    if (failure !== undefined) for (const batch of batches.splice(0)) this.batchFailed(batch, failure)
-    if (batches.length > 0) return
-    this.#uncommitted.delete(lane)
-    if (this.transport.topic(lane.topic) !== undefined) this.transport.setInterest(lane.topic, lane.partition, false)
-  }
-
-  batchAcknowledged(batch: ProducerBatch): void {
     batch.acknowledge()
     this.#finished()
-    const lane = batch.partition
-    if (this.acks !== -1 && lane.open?.isUrgent === true && lane.isIdle) this.#closeLane(lane)
   }
 
+  /** Called by a lane, or when the disk failed after the write. */
   batchFailed(batch: ProducerBatch, error: VltavaError): void {
     this.#recycle(batch)
     const wasHeard = batch.reject(error)
@@ -511,6 +350,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     if (this.#onError !== undefined) this.#onError(error, { topic, partition, recordCount: batch.recordCount })
     else if (!wasHeard) this.#firstError ??= error
     this.#finished()
+  }
+
+  #recycle(batch: ProducerBatch): void {
+    if (this.#builders.length < BUILDERS_MAX) this.#builders.push(batch.builder)
   }
 
   #finished(): void {
@@ -522,45 +365,32 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   }
 
   #fail(error: VltavaError): void {
-    for (const batches of this.#uncommitted.values()) for (const batch of batches.splice(0)) this.batchFailed(batch, error)
-    this.#uncommitted.clear()
-    for (const topic of this.#topics.values()) for (const lane of topic.partitions) lane.abandon(error)
+    this.#commits.failAll(error)
+    for (const lane of this.#topics.lanes()) lane.abandon(error)
     this.#openLanes.clear()
   }
 
   #assertUsable(): void {
-    if (this.#isClosed) throw new VltavaError('PRODUCER_CLOSED', 'the producer is closed')
-    if (this.transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this producer is closed')
+    if (this.#isClosed) throw closedProducer()
+    if (this.transport.isClosed) throw closedLog()
   }
 }
 
-function parseAcks(acks: ProducerOptions['acks']): Acks {
-  switch (acks) {
-    case undefined:
-    case 'all':
-    case -1:
-      return -1
-    case 0:
-    case 1:
-      return acks
-    default:
-      throw new VltavaError('INVALID_REQUIRED_ACKS', `acks=${String(acks)} is none of 0, 1, 'all'`)
-  }
+/** batchSizeBoundForOne counts varints at their longest; a record may take this much less. */
+const RECORD_BOUND_SLACK = 30
+
+function checkTimestamp(timestamp: number): number {
+  if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
+  throw new VltavaError(
+    'INVALID_TIMESTAMP',
+    `timestamp=${timestamp} is not a whole number of milliseconds since 1970, 0 or more`,
+  )
 }
 
-function parseCompression(compression: CompressionName | undefined): CompressionName {
-  if (compression === undefined) return 'none'
-  if (!Object.hasOwn(CODEC_IDS, compression)) {
-    const names = Object.keys(CODEC_IDS).join(', ')
-    throw new VltavaError('UNSUPPORTED_COMPRESSION_TYPE', `compression=${String(compression)} is none of ${names}`)
-  }
-  if (!compressionAvailable(compression)) {
-    throw new VltavaError('UNSUPPORTED_COMPRESSION_TYPE', `compression=${compression} is not available in this process`)
-  }
-  return compression
+function closedProducer(): VltavaError {
+  return new VltavaError('PRODUCER_CLOSED', 'the producer is closed')
 }
 
-export function checkNumber(name: string, value: number, min: number, max: number): number {
-  if (typeof value === 'number' && value >= min && value <= max) return value
-  throw new VltavaError('INVALID_ARGUMENT', `${name}=${String(value)} is not a number in ${min} .. ${max}`)
+function closedLog(): VltavaError {
+  return new VltavaError('LOG_CLOSED', 'the log of this producer is closed')
 }

@@ -13,7 +13,7 @@
 import { VltavaError } from '../base/errors.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
 import type { RecordHeader } from '../record/batch-builder.ts'
-import { RecordBatchView } from '../record/batch-view.ts'
+import { type RecordBatchView } from '../record/batch-view.ts'
 import { codecName, type CompressionName, decompress } from '../record/compression/codec.ts'
 import { decodeHeaders, RecordCursor } from '../record/record-cursor.ts'
 import type { Serde } from './serdes.ts'

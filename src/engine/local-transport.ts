@@ -10,7 +10,13 @@
  */
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
-import { type ErrorData, fromErrorData, toErrorData, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
+import {
+  type ErrorData,
+  fromErrorData,
+  toErrorData,
+  UnknownTopicOrPartitionError,
+  VltavaError,
+} from '../base/errors.ts'
 import { kafkaError } from '../protocol/kafka-errors.ts'
 import type {
   Acks,
@@ -115,8 +121,14 @@ export class LocalTransport implements Transport {
       case 'closed':
         this.shutDown(message.error === undefined ? undefined : fromErrorData(message.error))
         break
-      default:
+      case 'ready':
+      case 'failed':
+      case 'attached':
+      case 'restarted':
+      case 'reply':
         return
+      default:
+        return // Other clients' messages share the broadcast channel.
     }
     this.#wake()
   }
@@ -208,7 +220,8 @@ export class LocalTransport implements Transport {
     const failure = this.partitionFailure(request.topic, request.partition)
     const isStorage = errorCode === kafkaError('KAFKA_STORAGE_ERROR')
     const info = this.#topics.get(request.topic)?.info
-    const error = isStorage && failure !== undefined ? failure : describeRefusal(errorCode, where, request.lengthBytes, info)
+    const error =
+      isStorage && failure !== undefined ? failure : describeRefusal(errorCode, where, request.lengthBytes, info)
     if (!request.listener.onFailed(error, isStorage)) this.release(request.memory)
   }
 
@@ -398,9 +411,15 @@ function describeRefusal(errorCode: number, where: string, sizeBytes: number, in
     case kafkaError('UNKNOWN_TOPIC_OR_PARTITION'):
       return { code: 'UNKNOWN_TOPIC_OR_PARTITION', message: `${where} does not exist (any more)` }
     case kafkaError('RECORD_LIST_TOO_LARGE'):
-      return { code: 'RECORD_LIST_TOO_LARGE', message: `a batch of sizeBytes=${sizeBytes} is over segment.bytes of ${where}` }
+      return {
+        code: 'RECORD_LIST_TOO_LARGE',
+        message: `a batch of sizeBytes=${sizeBytes} is over segment.bytes of ${where}`,
+      }
     case kafkaError('CORRUPT_MESSAGE'):
-      return { code: 'CORRUPT_MESSAGE', message: `a batch for ${where} was damaged in memory between producer and shard` }
+      return {
+        code: 'CORRUPT_MESSAGE',
+        message: `a batch for ${where} was damaged in memory between producer and shard`,
+      }
     case kafkaError('KAFKA_STORAGE_ERROR'):
       return { code: 'KAFKA_STORAGE_ERROR', message: `${where} is offline after a failed write or sync` }
     default:

@@ -105,7 +105,11 @@ function scanSegment<T>(
   }
 }
 
-function firstAtOrAfter(batch: RecordBatchView, timestamp: number, logStartOffset: number): OffsetAndTimestamp | undefined {
+function firstAtOrAfter(
+  batch: RecordBatchView,
+  timestamp: number,
+  logStartOffset: number,
+): OffsetAndTimestamp | undefined {
   const { baseOffset, baseTimestamp, isLogAppendTime, maxTimestamp } = batch
   const codecId = batch.attributes & CODEC_MASK
   const start = batch.position + BATCH_HEADER_BYTES

@@ -68,7 +68,10 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
       onNotice(message)
     })
     worker.on('error', (error) => {
-      receive({ type: 'failed', error: { code: 'UNKNOWN_SERVER_ERROR', message: `the dispatcher threw: ${error.stack}` } })
+      receive({
+        type: 'failed',
+        error: { code: 'UNKNOWN_SERVER_ERROR', message: `the dispatcher threw: ${error.stack}` },
+      })
       onClosed(new VltavaError('UNKNOWN_SERVER_ERROR', `the dispatcher threw: ${error.message}`, { cause: error }))
     })
     worker.on('exit', () => onClosed(undefined))
@@ -78,7 +81,11 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
 }
 
 /** Attaches this thread to a log that is open in the process. Rejects with LOG_CLOSED if nobody answers the address. */
-export async function attachLocal(address: string, memoryBytes: number, onNotice: NoticeListener): Promise<OpenedLocal> {
+export async function attachLocal(
+  address: string,
+  memoryBytes: number,
+  onNotice: NoticeListener,
+): Promise<OpenedLocal> {
   if (!address.startsWith(ADDRESS_PREFIX)) {
     throw new VltavaError('INVALID_ARGUMENT', `'${address}' is not the address of an open log; pass log.address`)
   }

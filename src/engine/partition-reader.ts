@@ -36,7 +36,15 @@ export class DamagedLogError extends CorruptRecordError {
   readonly offset: number
   readonly resumeOffset: number
 
-  constructor(topic: string, partition: number, offset: number, resumeOffset: number, file: string, position: number, fault: string) {
+  constructor(
+    topic: string,
+    partition: number,
+    offset: number,
+    resumeOffset: number,
+    file: string,
+    position: number,
+    fault: string,
+  ) {
     super(
       `${topic}-${partition} is damaged at offset=${offset} (${file}, byte ${position}): ${fault}. ` +
         `Reading can go on at offset=${resumeOffset}`,

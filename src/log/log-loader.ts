@@ -134,7 +134,8 @@ class Loader {
       if (parsed?.suffix === '.log' && parsed.transient === '') bases.add(parsed.baseOffset)
     }
     for (const { name, parsed } of names) {
-      if (parsed === undefined || parsed.transient !== '' || parsed.suffix === '.log' || parsed.suffix === '.snapshot') continue
+      if (parsed === undefined || parsed.transient !== '' || parsed.suffix === '.log' || parsed.suffix === '.snapshot')
+        continue
       if (!bases.has(parsed.baseOffset)) this.#fs.unlink(`${directory}/${name}`)
     }
     return [...bases].sort((a, b) => a - b)
@@ -353,10 +354,10 @@ function copyTail(fs: Fs, from: string, position: number, end: number, to: strin
     const target = fs.open(to, 'replace')
     try {
       const piece = new Uint8Array(Math.min(1 << 20, end - position))
-      for (let done = 0; position + done < end; ) {
+      for (let done = 0; position + done < end;) {
         const count = source.read(piece, 0, Math.min(piece.length, end - position - done), position + done)
         if (count === 0) break
-        for (let written = 0; written < count; ) {
+        for (let written = 0; written < count;) {
           written += target.write(piece, written, count - written, done + written)
         }
         done += count
@@ -369,4 +370,3 @@ function copyTail(fs: Fs, from: string, position: number, end: number, to: strin
     source.close()
   }
 }
-

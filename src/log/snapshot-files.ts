@@ -14,7 +14,12 @@ import { decodeProducerSnapshot, encodeProducerSnapshot, type ProducerSnapshotEn
 /** Besides the newest, snapshots that are kept for recovery. */
 const SNAPSHOTS_KEPT = 3
 
-export function writeProducerSnapshot(fs: Fs, directory: string, offset: number, entries: ProducerSnapshotEntry[]): void {
+export function writeProducerSnapshot(
+  fs: Fs,
+  directory: string,
+  offset: number,
+  entries: ProducerSnapshotEntry[],
+): void {
   replaceFile(fs, directory, segmentFileName(offset, '.snapshot'), encodeProducerSnapshot(entries))
   const offsets = snapshotOffsets(fs, directory)
   for (const old of offsets.slice(0, Math.max(0, offsets.length - 1 - SNAPSHOTS_KEPT))) {
@@ -27,7 +32,8 @@ export function snapshotOffsets(fs: Fs, directory: string): number[] {
   const offsets: number[] = []
   for (const name of fs.list(directory)) {
     const parsed = parseSegmentFileName(name)
-    if (parsed !== undefined && parsed.suffix === '.snapshot' && parsed.transient === '') offsets.push(parsed.baseOffset)
+    if (parsed !== undefined && parsed.suffix === '.snapshot' && parsed.transient === '')
+      offsets.push(parsed.baseOffset)
   }
   return offsets.sort((a, b) => a - b)
 }

@@ -24,7 +24,12 @@ interface ChoiceSetting {
 export type Setting = NumberSetting | ChoiceSetting
 
 const INT_MAX = 0x7fff_ffff
-const bytes = (defaultValue: number, min = 0): NumberSetting => ({ type: 'int', default: defaultValue, min, max: INT_MAX })
+const bytes = (defaultValue: number, min = 0): NumberSetting => ({
+  type: 'int',
+  default: defaultValue,
+  min,
+  max: INT_MAX,
+})
 const long = (defaultValue: number, min: number): NumberSetting => ({
   type: 'long',
   default: defaultValue,
@@ -100,7 +105,9 @@ export function parseTopicConfigs(topic: string, configs: TopicConfigs): LogConf
   for (const [name, value] of Object.entries(configs)) checkSetting(topic, name, value)
   const number = (name: string): number => Number(configs[name] ?? (TOPIC_SETTINGS[name] as NumberSetting).default)
   const text = (name: string): string => configs[name] ?? (TOPIC_SETTINGS[name] as ChoiceSetting).default
-  const policies = text('cleanup.policy').split(',').map((policy) => policy.trim())
+  const policies = text('cleanup.policy')
+    .split(',')
+    .map((policy) => policy.trim())
   const compressionType = text('compression.type')
   return {
     isCompacted: policies.includes('compact'),
@@ -129,13 +136,19 @@ function checkSetting(topic: string, name: string, value: string): void {
     throw new VltavaError('INVALID_CONFIG', `topic=${topic}: there is no topic setting '${name}'`)
   }
   if (typeof value !== 'string') {
-    throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${name} must be given as a string, e.g. '${String(value)}'`)
+    throw new VltavaError(
+      'INVALID_CONFIG',
+      `topic=${topic}: ${name} must be given as a string, e.g. '${String(value)}'`,
+    )
   }
   if ('choices' in setting) {
     const parts = setting.type === 'list' ? value.split(',').map((part) => part.trim()) : [value]
     for (const part of parts) {
       if (setting.choices.includes(part) || (part === '' && setting.type === 'list')) continue
-      throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${name}=${value} is none of ${setting.choices.join(', ')}`)
+      throw new VltavaError(
+        'INVALID_CONFIG',
+        `topic=${topic}: ${name}=${value} is none of ${setting.choices.join(', ')}`,
+      )
     }
     return
   }

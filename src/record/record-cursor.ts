@@ -66,7 +66,9 @@ export class RecordCursor {
     varints.position = this.#skip(varints.position, this.valueLength, recordEnd, 'value')
     this.headerCount = varints.readVarint()
     this.headersPosition = varints.position
-    if (this.headerCount === 0 ? varints.position !== recordEnd : this.headerCount > (recordEnd - varints.position) / 2) {
+    if (
+      this.headerCount === 0 ? varints.position !== recordEnd : this.headerCount > (recordEnd - varints.position) / 2
+    ) {
       throw new CorruptRecordError(`record with headerCount=${this.headerCount} does not end where its length says`)
     }
     if (this.headerCount < 0) throw new CorruptRecordError(`headerCount=${this.headerCount} is negative`)

@@ -88,7 +88,9 @@ export class BatchScan {
     if (position >= this.#windowStart && position + length <= this.#windowEnd) return true
     if (length > this.batch.bytes.length) this.batch = new RecordBatchView(new Uint8Array(length))
     const bytes = this.batch.bytes
-    const wanted = this.#checkCrc ? Math.min(bytes.length, this.#end - position) : Math.min(4096, bytes.length, this.#end - position)
+    const wanted = this.#checkCrc
+      ? Math.min(bytes.length, this.#end - position)
+      : Math.min(4096, bytes.length, this.#end - position)
     let filled = 0
     while (filled < Math.max(length, wanted)) {
       const count = this.#file.read(bytes, filled, Math.max(length, wanted) - filled, position + filled)

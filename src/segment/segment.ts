@@ -102,7 +102,14 @@ export class Segment {
   }
 
   /** Opens what is on disk; the caller then either trusts it (loadTrusted) or scans it (recovery in partition-log). */
-  static open(fs: Fs, directory: string, baseOffset: number, config: SegmentConfig, nowMs: number, jitterMs: number): Segment {
+  static open(
+    fs: Fs,
+    directory: string,
+    baseOffset: number,
+    config: SegmentConfig,
+    nowMs: number,
+    jitterMs: number,
+  ): Segment {
     const path = segmentPath(directory, baseOffset, '.log')
     return storageCall(`opening segment ${path}`, () => {
       const log = fs.open(path, 'write')
@@ -243,6 +250,10 @@ export class Segment {
   }
 }
 
-export function segmentPath(directory: string, baseOffset: number, suffix: '.log' | '.index' | '.timeindex' | '.txnindex' | '.snapshot'): string {
+export function segmentPath(
+  directory: string,
+  baseOffset: number,
+  suffix: '.log' | '.index' | '.timeindex' | '.txnindex' | '.snapshot',
+): string {
   return `${directory}/${segmentFileName(baseOffset, suffix)}`
 }

@@ -8,7 +8,12 @@
 import type { DirectoryLock, Env } from '../base/env/env.ts'
 import { errnoOf, VltavaError } from '../base/errors.ts'
 import { readSmallFile, replaceFile } from '../base/file-io.ts'
-import { consumeCleanShutdown, initialiseLogDirectory, readLogDirectory, writeCleanShutdown } from '../log/log-directory.ts'
+import {
+  consumeCleanShutdown,
+  initialiseLogDirectory,
+  readLogDirectory,
+  writeCleanShutdown,
+} from '../log/log-directory.ts'
 import {
   HIGH_WATERMARK_CHECKPOINT,
   LOG_START_OFFSET_CHECKPOINT,
@@ -117,7 +122,8 @@ export class DataDirectory {
 
   /** A producer id that this directory never gave out. Throws StorageError. */
   allocateProducerId(): number {
-    if (this.#nextProducerId >= this.#producerIdsReserved) this.#reserveProducerIds(this.#nextProducerId + PRODUCER_ID_BLOCK)
+    if (this.#nextProducerId >= this.#producerIdsReserved)
+      this.#reserveProducerIds(this.#nextProducerId + PRODUCER_ID_BLOCK)
     this.#nextProducerId += 1
     return this.#nextProducerId - 1
   }
@@ -139,7 +145,8 @@ export class DataDirectory {
     if (bytes === undefined) return
     const match = /^\{"version":(\d+),"reservedUntil":(\d+)\}$/.exec(new TextDecoder().decode(bytes))
     if (match === null) throw new VltavaError('DIRECTORY_CORRUPT', `${file} does not hold reserved producer ids`)
-    if (match[1] !== '1') throw new VltavaError('DIRECTORY_VERSION', `${file} has version=${match[1]}, this release reads 1`)
+    if (match[1] !== '1')
+      throw new VltavaError('DIRECTORY_VERSION', `${file} has version=${match[1]}, this release reads 1`)
     // The rest of the last block is given up: which of its ids were used is not known.
     this.#nextProducerId = Number(match[2])
     this.#producerIdsReserved = this.#nextProducerId
@@ -185,6 +192,8 @@ function usable<T>(path: string, call: () => T): T {
     const errno = errnoOf(cause ?? error)
     if (errno === '') throw error
     const hint = errno === 'EROFS' || errno === 'EACCES' || errno === 'EPERM' ? ': it must be writable' : ''
-    throw new VltavaError('DIRECTORY_UNUSABLE', `cannot open ${path}${hint} (${(error as Error).message})`, { cause: error })
+    throw new VltavaError('DIRECTORY_UNUSABLE', `cannot open ${path}${hint} (${(error as Error).message})`, {
+      cause: error,
+    })
   }
 }

@@ -32,7 +32,8 @@ function spawn(file: string, data: unknown, name: string): ThreadHandle {
   return {
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => void worker.on('message', listener),
-    onEnd: (listener) => void worker.once('exit', (code) => listener(reason === '' ? `ended with code ${code}` : reason)),
+    onEnd: (listener) =>
+      void worker.once('exit', (code) => listener(reason === '' ? `ended with code ${code}` : reason)),
     terminate: async () => {
       await worker.terminate()
     },
@@ -48,25 +49,33 @@ function send(message: FromDispatcher): void {
   port.postMessage(message)
   channel.postMessage(message)
   if (message.type !== 'closed') return
-  clearInterval(timer)
+  timer?.cancel()
   channel.close()
   port.close()
 }
 
-let timer: NodeJS.Timeout | undefined
+let timer: { cancel(): void } | undefined
+
+/** The supervisor's clock. The port's listener keeps this thread alive, the timer need not. */
+function tickForever(dispatcher: Dispatcher): void {
+  dispatcher.tick()
+  timer = realEnv.timers.after(Dispatcher.tickMs, () => tickForever(dispatcher))
+}
+
 try {
   const dispatcher = new Dispatcher(realEnv, options, spawner, send)
-  timer = setInterval(() => dispatcher.tick(), Dispatcher.tickMs)
+  tickForever(dispatcher)
   port.on('message', (message: ToDispatcher) => dispatcher.receive(message))
   channel.onmessage = (event) => {
     const message = (event as { data: ToDispatcher | FromDispatcher }).data
     // Answers of this thread come back to nobody; only clients' messages have these types.
-    if (message.type === 'attach' || message.type === 'detach' || message.type === 'request') dispatcher.receive(message)
+    if (message.type === 'attach' || message.type === 'detach' || message.type === 'request')
+      dispatcher.receive(message)
   }
   await dispatcher.open()
 } catch (error) {
   if (!(error instanceof VltavaError)) throw error
-  clearInterval(timer)
+  timer?.cancel()
   channel.close()
   port.postMessage({ type: 'failed', error: toErrorData(error) } satisfies FromDispatcher)
   port.close()

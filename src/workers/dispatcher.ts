@@ -244,7 +244,8 @@ export class Dispatcher {
   }
 
   #noteDamage(partition: PlacedPartition, damage: readonly DamageReport[]): void {
-    for (const report of damage) this.#damage.push({ topic: partition.topic, partition: partition.partition, ...report })
+    for (const report of damage)
+      this.#damage.push({ topic: partition.topic, partition: partition.partition, ...report })
   }
 
   async #close(): Promise<void> {

@@ -141,7 +141,12 @@ export interface TopicDescription {
 }
 
 export type ToDispatcher =
-  | { readonly type: 'attach'; readonly clientId: string; readonly arena: SharedArrayBuffer; readonly doorbell: SharedArrayBuffer }
+  | {
+      readonly type: 'attach'
+      readonly clientId: string
+      readonly arena: SharedArrayBuffer
+      readonly doorbell: SharedArrayBuffer
+    }
   | { readonly type: 'detach'; readonly clientId: string }
   | { readonly type: 'request'; readonly clientId: string; readonly requestId: number; readonly request: AdminRequest }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
@@ -158,7 +163,12 @@ export type FromDispatcher =
     }
   | { readonly type: 'shard'; readonly clientId: string; readonly link: ShardLink }
   | { readonly type: 'topics'; readonly changed: readonly TopicDescription[]; readonly removed: readonly string[] }
-  | { readonly type: 'failure'; readonly topic: string; readonly partition: number; readonly error: ErrorData | undefined }
+  | {
+      readonly type: 'failure'
+      readonly topic: string
+      readonly partition: number
+      readonly error: ErrorData | undefined
+    }
   | {
       readonly type: 'reply'
       readonly clientId: string

@@ -18,7 +18,10 @@ export class MonitoredFs implements Fs {
   }
 
   open(path: string, mode: OpenMode): File {
-    return new MonitoredFile(this.#during(() => this.#fs.open(path, mode)), this.#watermarks)
+    return new MonitoredFile(
+      this.#during(() => this.#fs.open(path, mode)),
+      this.#watermarks,
+    )
   }
   stat(path: string): FileStat | undefined {
     return this.#during(() => this.#fs.stat(path))

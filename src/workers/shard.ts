@@ -61,12 +61,7 @@ export class Shard {
   /** The request to close; answered when the flusher has finished with every file. */
   #closeRequestId = -1
 
-  constructor(
-    env: Env,
-    start: ShardStart,
-    flusher: FlusherPort,
-    send: (message: FromShard) => void,
-  ) {
+  constructor(env: Env, start: ShardStart, flusher: FlusherPort, send: (message: FromShard) => void) {
     this.#env = env
     this.#watermarks = new Watermarks(start.watermarks)
     const monitored = { ...env, fs: new MonitoredFs(env.fs, this.#watermarks) }
@@ -290,4 +285,3 @@ export class Shard {
 export function sleepWhileIdle(shard: Shard, bell: Doorbell, hasControl: () => boolean, timeoutMs: number): void {
   bell.sleep(() => shard.hasInput() || hasControl(), timeoutMs)
 }
-

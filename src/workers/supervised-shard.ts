@@ -15,7 +15,14 @@ import { fromErrorData, VltavaError } from '../base/errors.ts'
 import { createDoorbell, Doorbell } from '../ring/doorbell.ts'
 import { createRing } from '../ring/spsc.ts'
 import { Activity, createWatermarks, SLOT_COUNT_MAX, Watermarks } from '../ring/watermarks.ts'
-import { FLUSH_RING_BYTES, type FlusherStart, type FromShard, type ShardReplies, type ShardRequest, type ShardStart } from './messages.ts'
+import {
+  FLUSH_RING_BYTES,
+  type FlusherStart,
+  type FromShard,
+  type ShardReplies,
+  type ShardRequest,
+  type ShardStart,
+} from './messages.ts'
 
 /** A shard silent for this long is given up; together with the look every CHECK_MS it is noticed within a second. */
 export const HANG_MS = 800

@@ -216,7 +216,11 @@ export class TopicAdmin {
   async #openNew(added: PlacedPartition[]): Promise<void> {
     await Promise.all(
       this.#shards.map((_, index) =>
-        this.#openPartitions(index, added.filter(({ shardIndex }) => shardIndex === index), false),
+        this.#openPartitions(
+          index,
+          added.filter(({ shardIndex }) => shardIndex === index),
+          false,
+        ),
       ),
     )
     const failed = added.find(({ failure }) => failure !== undefined)
@@ -227,7 +231,10 @@ export class TopicAdmin {
     const used = Math.max(...this.#bySlot.map((slots) => slots.length))
     const limit = SLOT_COUNT_MAX
     if (used + Math.ceil(wanted / this.#shards.length) + 1 <= limit) return
-    throw new VltavaError('INVALID_PARTITIONS', `${wanted} more partitions exceed ${limit} per shard; open with more shards`)
+    throw new VltavaError(
+      'INVALID_PARTITIONS',
+      `${wanted} more partitions exceed ${limit} per shard; open with more shards`,
+    )
   }
 
   async #deleteTopics(names: readonly string[]): Promise<undefined> {
@@ -301,7 +308,8 @@ export class TopicAdmin {
   /** Durable when it resolves: after a crash the trimmed records do not come back. */
   async #trim(name: string, partition: number, offset: number): Promise<number> {
     const place = this.#known(name).partitions[partition]
-    if (place === undefined) throw new UnknownTopicOrPartitionError(name, partition, `${name}-${partition} does not exist`)
+    if (place === undefined)
+      throw new UnknownTopicOrPartitionError(name, partition, `${name}-${partition} does not exist`)
     const { shardIndex, slot } = place
     const shard = this.#shards[shardIndex]!
     const logStartOffset = await shard.ask({ type: 'trim', slot, offset })

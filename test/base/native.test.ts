@@ -247,6 +247,21 @@ if (native === undefined) {
     })
   })
 
+  it('starts no garbage collection, though V8 takes maps for memory of the process', () => {
+    const script = `
+      const { ftruncateSync, openSync } = require('node:fs')
+      const addon = require(${JSON.stringify(ADDON)})
+      const fd = openSync('${folder}/a', 'w+')
+      ftruncateSync(fd, 2 ** 25)
+      for (let round = 0; round < 500; round++) addon.munmap(addon.mmap(fd, 0, 2 ** 25))
+      const views = Array.from({ length: 500 }, () => addon.mmap(fd, 0, 2 ** 25))
+      console.log(views.length)`
+    const { stdout, stderr } = runNode(script, {}, '--trace-gc')
+    expect({ lastLine: stdout.trim().split('\n').pop(), stderr }).toEqual({ lastLine: '500', stderr: '' })
+    // The start of Node may make one; counted as memory, these maps make hundreds.
+    expect(stdout.match(/Mark-(Compact|Sweep)/gi)?.length ?? 0).toBeLessThan(10)
+  })
+
   describe('a file truncated under its map', () => {
     const script = (truncate: string): string => `
       const { ftruncateSync, openSync, writeSync } = require('node:fs')

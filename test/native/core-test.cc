@@ -100,8 +100,10 @@ void TestTable() {
       const Mapped mapped = live[index];
       CHECK(vltava::FindMapping(mapped.base, page) == mapped.token);
       CHECK(vltava::FindMapping(mapped.base, page - 1) == 0);
+      CHECK(vltava::MappingLength(mapped.token) == page);
       CHECK(vltava::UnmapFile(mapped.token) == 0);
       CHECK(vltava::FindMapping(mapped.base, page) == 0);
+      CHECK(vltava::MappingLength(mapped.token) == 0);
       gone.push_back(mapped.token);
       live[index] = live.back();
       live.pop_back();

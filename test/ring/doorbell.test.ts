@@ -92,6 +92,15 @@ describe('an asynchronous sleep', () => {
     }
   })
 
+  it('waits anew each time: one that has ended is not joined', async () => {
+    const { words, owner } = createBell()
+    for (let turn = 0; turn < 3; turn++) {
+      const sleep = owner.sleepAsync(never, LONG_MS)
+      expect(Atomics.notify(words, RUNG_I32)).toBe(1)
+      await sleep
+    }
+  })
+
   it('resolves at once with input, with a bell rung before the wait, and with a timeout of 0', async () => {
     const { words, owner, writer } = createBell()
     await owner.sleepAsync(() => true, LONG_MS)

@@ -1,12 +1,12 @@
 /**
  * gzip by node:zlib: one member on write, as Kafka writes; several are read, as Java's GZIPInputStream does.
  *
- * node:zlib checks the CRC-32 and length of every member, takes shared memory (checked on Node 20 and 22), and stops at
- * maxOutputLength. Bytes behind the last member that do not start another are ignored, in Java as here.
+ * node:zlib checks the CRC-32 and length of every member, and stops at maxOutputLength. Bytes behind the last member
+ * that do not start another are ignored, in Java as here.
  */
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { CorruptRecordError, VltavaError, errnoOf } from '../../base/errors.ts'
-import { chunkBytes, owned } from './node-zlib.ts'
+import { chunkBytes, owned, unshared } from './node-zlib.ts'
 import { tooLarge } from './output.ts'
 
 /** `level` is -1 (zlib's default) to 9. */
@@ -14,7 +14,7 @@ export function compressGzip(input: Uint8Array, level = -1): Uint8Array {
   if (!Number.isInteger(level) || level < -1 || level > 9) {
     throw new VltavaError('INVALID_ARGUMENT', `gzip level=${level} is outside -1 .. 9`)
   }
-  return owned(gzipSync(input, { level, chunkSize: chunkBytes(input.length) }))
+  return owned(gzipSync(unshared(input), { level, chunkSize: chunkBytes(input.length) }))
 }
 
 export function decompressGzip(input: Uint8Array, outputBytesMax: number): Uint8Array {
@@ -22,7 +22,7 @@ export function decompressGzip(input: Uint8Array, outputBytesMax: number): Uint8
   try {
     const chunkSize = chunkBytes(Math.min(input.length * 4, outputBytesMax))
     // node:zlib takes no limit of zero.
-    output = gunzipSync(input, { maxOutputLength: Math.max(outputBytesMax, 1), chunkSize })
+    output = gunzipSync(unshared(input), { maxOutputLength: Math.max(outputBytesMax, 1), chunkSize })
   } catch (cause) {
     const code = errnoOf(cause)
     if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLarge('gzip', outputBytesMax + 1, outputBytesMax)

@@ -1,5 +1,5 @@
 /**
- * Around node:zlib's synchronous calls: how large its chunks are, and whose memory the result is.
+ * Around node:zlib's synchronous calls: whose memory goes in and comes out, and how large its chunks are.
  */
 
 const CHUNK_BYTES_MIN = 1 << 10
@@ -14,4 +14,12 @@ export function chunkBytes(expectedBytes: number): number {
 export function owned(buffer: Buffer): Uint8Array {
   if (buffer.byteLength === buffer.buffer.byteLength) return new Uint8Array(buffer.buffer)
   return new Uint8Array(buffer)
+}
+
+/**
+ * Input for a library in C. Shared memory is copied: another thread may write there at any time, and such a library
+ * does not promise to read a byte only once.
+ */
+export function unshared(input: Uint8Array): Uint8Array {
+  return input.buffer instanceof SharedArrayBuffer ? new Uint8Array(input) : input
 }

@@ -10,7 +10,7 @@
  */
 import * as zlib from 'node:zlib'
 import { CorruptRecordError, VltavaError, errnoOf } from '../../base/errors.ts'
-import { chunkBytes, owned } from './node-zlib.ts'
+import { chunkBytes, owned, unshared } from './node-zlib.ts'
 import { Output, tooLarge } from './output.ts'
 import { ZstdDecoder } from './zstd/decoder.ts'
 import { ZstdEncoder } from './zstd/encoder.ts'
@@ -43,7 +43,7 @@ export function compressZstd(input: Uint8Array, level = 3): Uint8Array {
   }
   if (zstdCompressSync === undefined) return compressZstdInTypeScript(input)
   return owned(
-    zstdCompressSync(input, {
+    zstdCompressSync(unshared(input), {
       params: { [ZSTD_C_COMPRESSION_LEVEL]: level },
       pledgedSrcSize: input.length,
       chunkSize: chunkBytes(input.length),
@@ -53,6 +53,7 @@ export function compressZstd(input: Uint8Array, level = 3): Uint8Array {
 
 export function decompressZstd(input: Uint8Array, outputBytesMax: number): Uint8Array {
   if (zstdDecompressSync === undefined) return decompressZstdInTypeScript(input, outputBytesMax)
+  input = unshared(input) // First of all: the outline is of what is then decoded.
   const { frameCount, sizeMin, sizeMax } = outlineZstd(input)
   // node:zlib stops after the first frame, without an error.
   if (frameCount > 1) return decompressZstdInTypeScript(input, outputBytesMax)

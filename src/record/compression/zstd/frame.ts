@@ -11,6 +11,8 @@ import { CorruptRecordError } from '../../../base/errors.ts'
 
 export const ZSTD_MAGIC = 0xfd2fb528
 const SKIPPABLE_MAGIC = 0x184d2a50 // To 0x184d2a5f.
+/** More than this no decoder grants unasked: neither libzstd nor the Java client's. */
+const WINDOW_BYTES_MAX = 2 ** 27
 export const BLOCK_BYTES_MAX = 1 << 17
 export const BLOCK_RAW = 0
 export const BLOCK_RLE = 1
@@ -91,6 +93,7 @@ export function readFrameHeader(input: Uint8Array, start: number): ZstdFrame {
     const window = byteAt(input, position++)
     const base = 2 ** (10 + (window >>> 3))
     windowSize = base + (base / 8) * (window & 7)
+    if (windowSize > WINDOW_BYTES_MAX) throw damagedZstd(`window=${windowSize} is over ${WINDOW_BYTES_MAX}`, position)
   }
   const dictionaryIdBytes = [0, 1, 2, 4][descriptor & 3]!
   for (let index = 0; index < dictionaryIdBytes; index++) {
@@ -120,6 +123,7 @@ export function readBlockHeader(input: Uint8Array, position: number, blockBytesM
   const size = header >>> 3
   if (type > BLOCK_COMPRESSED) throw damagedZstd('block type is reserved', position)
   if (size > blockBytesMax) throw damagedZstd(`block size=${size} is over ${blockBytesMax}`, position)
+  if (type === BLOCK_COMPRESSED && size === 0) throw damagedZstd('compressed block is empty', position)
   const contentBytes = type === BLOCK_RLE ? 1 : size
   if (contentBytes > input.length - position - 3) throw damagedZstd('block runs past the end', position)
   return header
