@@ -74,7 +74,10 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
       })
       onClosed(new VltavaError('UNKNOWN_SERVER_ERROR', `the dispatcher threw: ${error.message}`, { cause: error }))
     })
-    worker.on('exit', () => onClosed(undefined))
+    worker.on('exit', () => {
+      receive({ type: 'closed' }) // Told already, unless the thread ended in a way that nobody planned.
+      onClosed(undefined)
+    })
   })
   worker.unref()
   return { transport, address }

@@ -65,7 +65,7 @@ export type ShardRequest =
   | { readonly type: 'unlink'; readonly clientId: string }
   | { readonly type: 'configure'; readonly slot: number; readonly config: LogConfig }
   | { readonly type: 'trim'; readonly slot: number; readonly offset: number }
-  | { readonly type: 'delete'; readonly slot: number; readonly deletedDirectory: string }
+  | { readonly type: 'delete'; readonly slot: number }
   | { readonly type: 'close' }
 
 export interface OpenedPartition {

@@ -13,7 +13,6 @@
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
 import { type ErrorData, errnoOf, type StorageError, toErrorData, VltavaError } from '../base/errors.ts'
-import { storageCall } from '../base/file-io.ts'
 import { openPartitionLog } from '../log/log-loader.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { applyRetention, type Doomed, trimLog } from '../log/retention.ts'
@@ -248,10 +247,9 @@ export class ShardPartitions {
     return log.logStartOffset
   }
 
-  /** Takes the partition out of service and its directory off the disk. */
-  delete(slot: number, deletedDirectory: string): undefined {
+  /** Takes the partition out of service; the dispatcher deletes its directory. */
+  delete(slot: number): undefined {
     const partition = this.#known(slot)
-    const { fs } = this.#env
     const { directory } = partition.order
     this.#watermarks.setState(slot, SlotState.DELETED)
     partition.log?.release()
@@ -259,14 +257,7 @@ export class ShardPartitions {
     this.#settle(partition.wantedBytes)
     partition.wantedBytes = 0
     this.#slots[slot] = undefined
-    storageCall(`deleting ${directory}`, () => {
-      if (fs.stat(directory) === undefined) return
-      fs.rename(directory, deletedDirectory)
-      fs.syncDirectory(deletedDirectory.slice(0, deletedDirectory.lastIndexOf('/')))
-      for (const name of fs.list(deletedDirectory)) fs.unlink(`${deletedDirectory}/${name}`)
-      fs.removeDirectory(deletedDirectory)
-    })
-    this.#doomed = this.#doomed.filter(({ paths }) => !paths[0]?.startsWith(`${directory}/`))
+    this.#doomed = this.#doomed.filter(({ paths }) => paths[0]?.startsWith(`${directory}/`) !== true)
     return undefined
   }
 

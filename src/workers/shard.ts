@@ -274,7 +274,7 @@ export class Shard {
       }
       case 'delete':
         this.#moved.push(request.slot)
-        return this.#partitions.delete(request.slot, request.deletedDirectory)
+        return this.#partitions.delete(request.slot)
       default:
         return unreachable(request)
     }

@@ -7,6 +7,7 @@
 import { assert, unreachable } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
 import { type ErrorData, fromErrorData, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
+import { storageCall } from '../base/file-io.ts'
 import { randomUuid } from '../base/uuid.ts'
 import type { PartitionOffset } from '../log/offset-checkpoint.ts'
 import type { DamageReport } from '../log/partition-log.ts'
@@ -16,7 +17,7 @@ import type { AdminRequest } from '../protocol/transport.ts'
 import { SLOT_COUNT_MAX, SlotState } from '../ring/watermarks.ts'
 import { collidingTopicName, deletedDirectoryName, validateTopicName } from '../segment/names.ts'
 import type { DataDirectory } from './data-directory.ts'
-import type { FromDispatcher, PartitionOrder, PartitionPoints, TopicDescription } from './messages.ts'
+import type { FromDispatcher, PartitionOrder, PartitionPoints, ShardRequest, TopicDescription } from './messages.ts'
 import type { SupervisedShard } from './supervised-shard.ts'
 
 export interface PlacedPartition {
@@ -208,21 +209,27 @@ export class TopicAdmin {
     }))
     this.#directory.topics.put(created)
     this.#env.failpoint('create-topic:after-file')
-    await this.#openNew(created.flatMap((topic) => this.#place(topic, topic.partitions)))
+    try {
+      await this.#openNew(created.flatMap((topic) => this.#place(topic, topic.partitions)))
+    } catch (error) {
+      await this.#drop(created.map(({ name }) => this.#known(name)))
+      throw error
+    }
     this.#send({ type: 'topics', changed: created.map(({ name }) => describe(this.#topics.get(name)!)), removed: [] })
     return undefined
   }
 
+  /** Partitions of a shard that is being restarted are opened by the restart. */
   async #openNew(added: PlacedPartition[]): Promise<void> {
-    await Promise.all(
-      this.#shards.map((_, index) =>
-        this.#openPartitions(
-          index,
-          added.filter(({ shardIndex }) => shardIndex === index),
-          false,
-        ),
-      ),
-    )
+    const opening = this.#shards.map(async (_, index) => {
+      const partitions = added.filter(({ shardIndex }) => shardIndex === index)
+      try {
+        await this.#openPartitions(index, partitions, false)
+      } catch (error) {
+        if (!(error instanceof VltavaError) || error.code !== 'SHARD_UNAVAILABLE') throw error
+      }
+    })
+    await Promise.all(opening)
     const failed = added.find(({ failure }) => failure !== undefined)
     if (failed?.failure !== undefined) throw fromErrorData(failed.failure)
   }
@@ -239,32 +246,57 @@ export class TopicAdmin {
 
   async #deleteTopics(names: readonly string[]): Promise<undefined> {
     const topics = names.map((name) => this.#known(name))
+    this.#send({ type: 'topics', changed: [], removed: names })
+    await this.#drop(topics)
+    return undefined
+  }
+
+  /** Durable step by step; what a crash interrupts the next open finishes. */
+  async #drop(topics: readonly PlacedTopic[]): Promise<void> {
     this.#directory.topics.put(topics.map(({ topic }) => ({ ...topic, isDeleting: true })))
     this.#env.failpoint('delete-topic:after-file')
-    this.#send({ type: 'topics', changed: [], removed: names })
     for (const { topic, partitions } of topics) {
       this.#topics.delete(topic.name)
       for (const { partition, shardIndex, slot } of partitions) {
-        const deletedDirectory = this.#deletedPath(topic.name, partition)
-        await this.#shards[shardIndex]!.ask({ type: 'delete', slot, deletedDirectory })
         this.#bySlot[shardIndex]![slot] = undefined
+        await this.#askIfUp(shardIndex, { type: 'delete', slot })
+        this.#removeDirectory(topic.name, partition)
       }
       this.#directory.forgetTopic(topic.name)
       this.#directory.topics.remove(topic.name)
     }
-    return undefined
+  }
+
+  /**
+   * For requests that a shard need not hear while it is restarted: its next incarnation is told of the state as it is
+   * then. Rejects with the shard's own errors.
+   */
+  async #askIfUp(shardIndex: number, request: ShardRequest): Promise<void> {
+    try {
+      await this.#shards[shardIndex]!.ask(request)
+    } catch (error) {
+      if (!(error instanceof VltavaError) || error.code !== 'SHARD_UNAVAILABLE') throw error
+    }
+  }
+
+  /** Out of sight first, by one durable rename; then the files. A crash in between leaves a -delete directory. */
+  #removeDirectory(topic: string, partition: number): void {
+    const { fs } = this.#env
+    const directory = partitionDirectory(this.#directory.path, topic, partition)
+    storageCall(`deleting ${directory}`, () => {
+      if (fs.stat(directory) === undefined) return
+      const deleted = this.#deletedPath(topic, partition)
+      fs.rename(directory, deleted)
+      fs.syncDirectory(this.#directory.path)
+      this.#env.failpoint('delete-topic:after-rename')
+      for (const name of fs.list(deleted)) fs.unlink(`${deleted}/${name}`)
+      fs.removeDirectory(deleted)
+    })
   }
 
   /** A deletion that a stop interrupted: no shard has its partitions open. */
   #finishDeletion(topic: Topic): void {
-    const { fs } = this.#env
-    for (let partition = 0; partition < topic.partitions; partition++) {
-      const directory = partitionDirectory(this.#directory.path, topic.name, partition)
-      if (fs.stat(directory) === undefined) continue
-      for (const name of fs.list(directory)) fs.unlink(`${directory}/${name}`)
-      fs.removeDirectory(directory)
-    }
-    fs.syncDirectory(this.#directory.path)
+    for (let partition = 0; partition < topic.partitions; partition++) this.#removeDirectory(topic.name, partition)
     this.#directory.forgetTopic(topic.name)
     this.#directory.topics.remove(topic.name)
   }
@@ -299,7 +331,7 @@ export class TopicAdmin {
     placed.topic = { ...placed.topic, configs }
     this.#directory.topics.put([placed.topic])
     for (const { shardIndex, slot } of placed.partitions) {
-      await this.#shards[shardIndex]!.ask({ type: 'configure', slot, config })
+      await this.#askIfUp(shardIndex, { type: 'configure', slot, config })
     }
     this.#send({ type: 'topics', changed: [describe(placed)], removed: [] })
     return undefined

@@ -2,8 +2,8 @@
  * Decompression of damaged and hostile data.
  *
  * Properties: the result is at most outputBytesMax bytes, or a CorruptRecordError or RecordTooLargeError; it depends on
- * nothing outside the range given; and no memory is taken beyond the limit and what the codec keeps. `SEED=...` replays,
- * FUZZ_SCALE multiplies the rounds.
+ * nothing outside the range given; and no memory is taken beyond the limit and what the codec keeps. `SEED=...`
+ * replays, FUZZ_SCALE multiplies the rounds.
  */
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
@@ -186,5 +186,19 @@ describe('bombs', () => {
     for (const [, codec, decode] of decoders) {
       if (codec === 'zstd') expect(() => decode(bomb, 0, bomb.length, 4 * MIB)).toThrow(RecordTooLargeError)
     }
+  })
+})
+
+describe.runIf(FUZZ_SCALE > 1)('after 2 GiB', () => {
+  it.each<[name: string, encode: (bytes: Uint8Array) => Uint8Array]>([
+    ['snappy', (bytes) => compress('snappy', bytes, 0, bytes.length)],
+    ['lz4', (bytes) => compress('lz4', bytes, 0, bytes.length)],
+    ['zstd in TypeScript', compressZstdInTypeScript],
+  ])('%s still finds matches: its positions have begun anew', (_name, encode) => {
+    const bytes = sample('json', 3000, seed)
+    const expected = encode(bytes)
+    const zeros = new Uint8Array(1 << 25)
+    for (let count = 0; count < 66; count++) encode(zeros)
+    expect(Buffer.compare(encode(bytes), expected)).toBe(0)
   })
 })

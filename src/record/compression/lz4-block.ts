@@ -80,8 +80,8 @@ export function decodeLz4Block(
 }
 
 /**
- * Encodes `input[start .. end)`, at most 64 KiB, to the scratch's bytes from `position` to `stop`. Returns the position after the last
- * byte, or DOES_NOT_FIT.
+ * Encodes `input[start .. end)`, at most 64 KiB, to the scratch's bytes from `position` to `stop`. Returns the position
+ * after the last byte, or DOES_NOT_FIT.
  */
 export function encodeLz4Block(
   input: Uint8Array,

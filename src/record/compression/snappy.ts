@@ -150,7 +150,7 @@ function decodeElements(
   return stop
 }
 
-/** Encodes `input[start .. end)`, at most BLOCK_BYTES, at `position` of the scratch and returns the position after it. */
+/** Encodes `input[start .. end)`, at most BLOCK_BYTES, at `position` of the scratch; returns the position after it. */
 function encodeBlock(
   input: Uint8Array,
   inputView: DataView,

@@ -1,8 +1,9 @@
 /**
  * Checksums of the compressed formats: xxHash32 (LZ4 frames) and xxHash64 (zstd frames, which keep its low half).
  *
- * JavaScript has no 64-bit multiplication but BigInt's, which allocates: xxHash64 runs on pairs of int32. Reference: the
- * xxHash specification, version 0.1.1.
+ * JavaScript has no 64-bit multiplication but BigInt's, which allocates: xxHash64 runs on pairs of int32.
+ *
+ * Reference: the xxHash specification, version 0.1.1.
  */
 
 const PRIME_1 = 0x9e3779b1 | 0

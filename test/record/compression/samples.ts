@@ -27,7 +27,8 @@ export function expectDecoded(vector: Vector, decoded: Uint8Array): void {
 }
 
 /** What decides how a codec goes about data. */
-export type SampleKind = 'constant' | 'text' | 'json' | 'structs' | 'skewed' | 'periods' | 'random' | 'islands'
+export type SampleKind =
+  'constant' | 'text' | 'json' | 'structs' | 'skewed' | 'periods' | 'random' | 'islands' | 'nibbles'
 
 export const SAMPLE_KINDS: readonly SampleKind[] = [
   'constant',
@@ -38,6 +39,7 @@ export const SAMPLE_KINDS: readonly SampleKind[] = [
   'periods',
   'random',
   'islands',
+  'nibbles',
 ]
 
 /** `size` bytes of a kind, the same for the same seed. */
@@ -56,6 +58,8 @@ export function sample(kind: SampleKind, size: number, seed: number): Uint8Array
       return bytes.fill(below(256))
     case 'random':
       return bytes.map(() => below(256))
+    case 'nibbles': // Few symbols, all as likely: nothing but Huffman coding helps.
+      return bytes.map(() => below(16))
     case 'skewed':
       return bytes.map(() => Math.min(255, Math.floor(-20 * Math.log(1 - random()))))
     case 'text':

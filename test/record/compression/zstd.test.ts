@@ -9,6 +9,7 @@ import {
   zstdImplementation,
 } from '../../../src/record/compression/zstd.ts'
 import { outlineZstd } from '../../../src/record/compression/zstd/frame.ts'
+import { SequenceWriter } from '../../../src/record/compression/zstd/sequence-writer.ts'
 import { testSeed } from '../../random.ts'
 import { expectDecoded, sample, SAMPLE_KINDS, vectors } from './samples.ts'
 
@@ -186,6 +187,49 @@ describe('the encoder in TypeScript', () => {
     expect(noise.length - packed.length).toBeGreaterThan(4000)
     expect(noise.length - packed.length).toBeLessThan(6000)
     expect(Buffer.compare(decompressZstdInTypeScript(packed, noise.length), noise)).toBe(0)
+  })
+
+  it('writes blocks at the edges of the format: every table a single code, and more than 32,512 sequences', () => {
+    for (const [count, literals] of [
+      [1, 0],
+      [2, 1],
+      [3, 1],
+      [127, 1],
+      [128, 1],
+      [200, 40],
+      [0x7eff, 0],
+      [0x7f00, 0],
+      [0x7fff, 0],
+    ] as const) {
+      const writer = new SequenceWriter()
+      const input = new Uint8Array(64).fill(0x61)
+      const view = new DataView(input.buffer)
+      writer.beginFrame()
+      for (let sequence = 0; sequence < count; sequence++) {
+        const first = sequence === 0
+        writer.add(input, view, 0, first ? 4 : literals, first || literals > 0 ? 1 : 1 + (sequence & 1), 4)
+      }
+      const size = 8 + (count - 1) * (literals + 4)
+      const content = writer.finishBlock(size)
+      // A window of 1 MiB, no content size.
+      const bytes = Uint8Array.from([...MAGIC, 0, 0x50, ...block(COMPRESSED, [...content!])])
+      for (const decompress of [decompressZstd, decompressZstdInTypeScript]) {
+        const decoded = decompress(bytes, size)
+        expect(decoded.length).toBe(size)
+        expect(decoded.every((byte) => byte === 0x61)).toBe(true)
+      }
+    }
+  })
+
+  it('takes back the offsets of a block that it then stores', () => {
+    // Two blocks of noise with a match or two, which do not pay, then text that does.
+    const bytes = new Uint8Array(3 << 17)
+    bytes.set(sample('random', 2 << 17, seed))
+    bytes.copyWithin(70_000, 10_000, 10_008)
+    bytes.copyWithin(200_000, 150_000, 150_008)
+    bytes.set(sample('json', 1 << 17, seed), 2 << 17)
+    expect(Buffer.compare(decompressZstdInTypeScript(compressZstdInTypeScript(bytes), bytes.length), bytes)).toBe(0)
+    expect(Buffer.compare(decompressZstd(compressZstdInTypeScript(bytes), bytes.length), bytes)).toBe(0)
   })
 
   it('comes near the density of deflate', () => {
