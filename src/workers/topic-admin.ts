@@ -246,8 +246,8 @@ export class TopicAdmin {
 
   async #deleteTopics(names: readonly string[]): Promise<undefined> {
     const topics = names.map((name) => this.#known(name))
-    this.#send({ type: 'topics', changed: [], removed: names })
     await this.#drop(topics)
+    this.#send({ type: 'topics', changed: [], removed: names })
     return undefined
   }
 

@@ -207,9 +207,9 @@ describe('the encoder in TypeScript', () => {
       writer.beginFrame()
       for (let sequence = 0; sequence < count; sequence++) {
         const first = sequence === 0
-        writer.add(input, view, 0, first ? 4 : literals, first || literals > 0 ? 1 : 1 + (sequence & 1), 4)
+        writer.add(input, view, 0, first ? 40 : literals, first || literals > 0 ? 1 : 1 + (sequence & 1), 4)
       }
-      const size = 8 + (count - 1) * (literals + 4)
+      const size = 44 + (count - 1) * (literals + 4)
       const content = writer.finishBlock(size)
       // A window of 1 MiB, no content size.
       const bytes = Uint8Array.from([...MAGIC, 0, 0x50, ...block(COMPRESSED, [...content!])])
