@@ -21,8 +21,8 @@ export function setInt64(view: DataView, position: number, value: number): void 
   view.setUint32(position + 4, value >>> 0)
 }
 
-/** Whether the eight bytes at `position` hold an integer that a `number` carries exactly. */
+/** Whether the eight bytes at `position` hold a safe integer, one that a `number` carries exactly. */
 export function isSafeInt64(view: DataView, position: number): boolean {
   const high = view.getInt32(position)
-  return high >= -0x20_0000 && high < 0x20_0000
+  return high < 0x20_0000 && (high > -0x20_0000 || (high === -0x20_0000 && view.getUint32(position + 4) !== 0))
 }

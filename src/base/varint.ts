@@ -29,24 +29,31 @@ export function writeVarint(bytes: Uint8Array, position: number, value: number):
 /** `value` is a safe integer. */
 export function sizeOfVarlong(value: number): number {
   if (value === (value | 0)) return sizeOfVarint(value)
-  let zigzag = value >= 0 ? value * 2 : -value * 2 - 1
+  let rest = Math.floor((value >= 0 ? value : -(value + 1)) / 0x40)
   let size = 1
-  while (zigzag >= 0x80) {
-    zigzag = Math.floor(zigzag / 0x80)
+  while (rest > 0) {
+    rest = Math.floor(rest / 0x80)
     size += 1
   }
   return size
 }
 
-/** `value` is a safe integer with |value| < 2^52, so that its zigzag form is exact too. */
+/**
+ * `value` is a safe integer. Its zigzag form, 2n or 2n + 1, may need 54 bits, more than a number has: so the first seven
+ * bits are made from six of n and the sign, and only n itself is divided.
+ */
 export function writeVarlong(bytes: Uint8Array, position: number, value: number): number {
   if (value === (value | 0)) return writeVarint(bytes, position, value)
-  let zigzag = value >= 0 ? value * 2 : -value * 2 - 1
-  while (zigzag >= 0x80) {
-    bytes[position++] = (zigzag % 0x80) | 0x80
-    zigzag = Math.floor(zigzag / 0x80)
+  const sign = value >= 0 ? 0 : 1
+  const n = sign === 0 ? value : -(value + 1)
+  let group = (n % 0x40) * 2 + sign
+  let rest = Math.floor(n / 0x40)
+  while (rest > 0) {
+    bytes[position++] = group | 0x80
+    group = rest % 0x80
+    rest = Math.floor(rest / 0x80)
   }
-  bytes[position++] = zigzag
+  bytes[position++] = group
   return position
 }
 

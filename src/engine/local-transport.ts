@@ -32,9 +32,9 @@ import type {
   Transport,
 } from '../protocol/transport.ts'
 import { ArenaBook, arenaBytes, NO_ROOM } from '../ring/arena.ts'
-import { Doorbell } from '../ring/doorbell.ts'
+import type { Doorbell } from '../ring/doorbell.ts'
 import type { Watermarks } from '../ring/watermarks.ts'
-import { REQUESTS_OUTSTANDING_MAX, type FromDispatcher, type TopicDescription } from '../workers/messages.ts'
+import type { FromDispatcher, TopicDescription } from '../workers/messages.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
 import { LocalPartitionReader } from './partition-reader.ts'
 import { type Outstanding, ShardConnection } from './shard-connection.ts'
@@ -85,7 +85,7 @@ export class LocalTransport implements Transport {
     env: Env,
     control: ControlLink,
     arena: SharedArrayBuffer,
-    doorbell: SharedArrayBuffer,
+    bell: Doorbell,
     attached: Extract<FromDispatcher, { type: 'attached' }>,
   ) {
     this.#env = env
@@ -94,7 +94,7 @@ export class LocalTransport implements Transport {
     this.#bytes = arenaBytes(arena)
     this.#view = new DataView(arena)
     this.#book = new ArenaBook(arena)
-    this.#bell = new Doorbell(doorbell)
+    this.#bell = bell
     this.batchBytesMax = Math.floor(this.#bytes.length / 2)
     const onReply = this.#onReply.bind(this)
     this.#shards = attached.shards.map((link) => new ShardConnection(link, onReply))
@@ -200,7 +200,7 @@ export class LocalTransport implements Transport {
     this.#assertOpen()
     const { shardIndex, slot } = this.#placeOf(topic, partition)
     const shard = this.#shards[shardIndex]!
-    if (shard.outstandingCount >= REQUESTS_OUTSTANDING_MAX) return false
+    if (shard.isFull) return false
     shard.send({ topic, partition, slot, memory, lengthBytes, acks, listener })
     this.#ensureLoop()
     return true

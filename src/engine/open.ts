@@ -12,12 +12,11 @@ import { BroadcastChannel, Worker } from 'node:worker_threads'
 import { realEnv } from '../base/env/real-env.ts'
 import { fromErrorData, VltavaError } from '../base/errors.ts'
 import { randomUuid } from '../base/uuid.ts'
-import { createArena, SLAB_BYTES } from '../ring/arena.ts'
-import { createDoorbell } from '../ring/doorbell.ts'
 import type { DispatcherOptions } from '../workers/dispatcher.ts'
 import type { FromDispatcher, ToDispatcher } from '../workers/messages.ts'
+import { attachTransport } from './attach.ts'
 import { Control } from './control-link.ts'
-import { LocalTransport } from './local-transport.ts'
+import type { LocalTransport } from './local-transport.ts'
 
 export interface OpenLocalOptions extends DispatcherOptions {
   /** Bytes of the thread's arena. */
@@ -61,7 +60,7 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
       if (error !== undefined) throw error
     },
   )
-  const transport = await attach(control, options.memoryBytes, (receive) => {
+  const transport = await attachTransport(realEnv, control, options.memoryBytes, (receive) => {
     worker.on('message', (message: FromDispatcher) => {
       if (message.type === 'closed') onClosed(message.error === undefined ? undefined : fromErrorData(message.error))
       receive(message)
@@ -106,7 +105,7 @@ export async function attachLocal(
   const timer = realEnv.timers.after(ATTACH_TIMEOUT_MS, () => deliver(noAnswer(address)))
   let deliver: (message: FromDispatcher) => void = () => undefined
   try {
-    const transport = await attach(control, memoryBytes, (receive) => {
+    const transport = await attachTransport(realEnv, control, memoryBytes, (receive) => {
       deliver = receive
       channel.onmessage = (event) => {
         // Everything on this channel is ours: what clients ask, which `receive` passes over, and the answers.
@@ -129,32 +128,4 @@ export async function attachLocal(
 function noAnswer(address: string): FromDispatcher {
   const message = `no open log of this process answers ${address} within ${ATTACH_TIMEOUT_MS} ms`
   return { type: 'failed', error: { code: 'LOG_CLOSED', message } }
-}
-
-/** Introduces this thread; resolves when the dispatcher has linked it to every shard. */
-function attach(
-  control: Control,
-  memoryBytes: number,
-  listen: (receive: (message: FromDispatcher) => void) => void,
-): Promise<LocalTransport> {
-  const arena = createArena(Math.max(memoryBytes, 4 * SLAB_BYTES))
-  const doorbell = createDoorbell()
-  return new Promise((resolve, reject) => {
-    let transport: LocalTransport | undefined
-    listen((message) => {
-      if (control.receive(message)) return
-      if (transport !== undefined) {
-        if (message.type === 'failed') transport.shutDown(fromErrorData(message.error))
-        else transport.receive(message)
-      } else if (message.type === 'failed') {
-        reject(fromErrorData(message.error))
-      } else if (message.type === 'closed') {
-        reject(new VltavaError('LOG_CLOSED', 'the log was closed'))
-      } else if (message.type === 'attached' && message.clientId === control.clientId) {
-        transport = new LocalTransport(realEnv, control, arena, doorbell, message)
-        resolve(transport)
-      }
-    })
-    control.introduce(arena, doorbell)
-  })
 }

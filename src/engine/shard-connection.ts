@@ -1,7 +1,7 @@
 /**
  * ShardConnection: the client's end of the rings to one shard, through all incarnations of that shard. @hot
  *
- * Invariant: at most REQUESTS_OUTSTANDING_MAX requests are unanswered, so that the request ring always has room for all
+ * Invariant: at most requestsMax requests are unanswered, so that the request ring always has room for all
  * of them at once (a reconnect publishes them again) and the reply ring for all their replies.
  */
 import { assert } from '../base/assert.ts'
@@ -10,7 +10,7 @@ import { Doorbell } from '../ring/doorbell.ts'
 import { Interest } from '../ring/interest.ts'
 import { FULL, RingReader, RingWriter } from '../ring/spsc.ts'
 import { Watermarks } from '../ring/watermarks.ts'
-import { APPENDED, PRODUCE, PRODUCE_BYTES, REQUESTS_OUTSTANDING_MAX, type ShardLink } from '../workers/messages.ts'
+import { APPENDED, PRODUCE, PRODUCE_BYTES, type ShardLink } from '../workers/messages.ts'
 
 export interface Outstanding {
   readonly topic: string
@@ -33,6 +33,7 @@ export class ShardConnection {
   /** In the order in which they were published first. */
   readonly #outstanding = new Map<number, Outstanding>()
   #nextRequestId = 1
+  readonly #requestsMax: number
   readonly #onReply: ReplyHandler
   readonly #onFrame = (type: number, position: number): void => {
     assert(type === APPENDED, 'reply rings carry APPENDED frames')
@@ -47,6 +48,7 @@ export class ShardConnection {
 
   constructor(link: ShardLink, onReply: ReplyHandler) {
     this.#onReply = onReply
+    this.#requestsMax = link.requestsMax
     this.watermarks = new Watermarks(link.watermarks)
     this.interest = new Interest(link.interest)
     this.#requests = new RingWriter(link.requestRing)
@@ -70,8 +72,12 @@ export class ShardConnection {
     return this.#outstanding.size
   }
 
+  get isFull(): boolean {
+    return this.#outstanding.size >= this.#requestsMax
+  }
+
   send(request: Outstanding): void {
-    assert(this.#outstanding.size < REQUESTS_OUTSTANDING_MAX, 'requests outstanding are bounded')
+    assert(!this.isFull, 'requests outstanding are bounded')
     const requestId = this.#nextRequestId
     this.#nextRequestId = (requestId + 1) >>> 0
     this.#outstanding.set(requestId, request)
@@ -96,7 +102,7 @@ export class ShardConnection {
   }
 
   poll(): void {
-    this.#replies.poll(this.#onFrame, REQUESTS_OUTSTANDING_MAX)
+    this.#replies.poll(this.#onFrame, this.#requestsMax)
   }
 
   /** Gives up every request that was not answered; returns them. */

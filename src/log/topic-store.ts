@@ -50,6 +50,18 @@ export class TopicStore {
     return store
   }
 
+  /**
+   * What the file says, for tools: nothing is adopted and nothing is written. Undefined if there is no such file. Throws
+   * as load() does.
+   */
+  static read(env: Env, directory: string): TopicStore | undefined {
+    const bytes = readSmallFile(env.fs, `${directory}/${TOPICS_FILE}`)
+    if (bytes === undefined) return undefined
+    const store = new TopicStore(env, directory)
+    store.#parse(new TextDecoder().decode(bytes))
+    return store
+  }
+
   get(name: string): Topic | undefined {
     const topic = this.#topics.get(name)
     return topic === undefined || topic.isDeleting ? undefined : topic

@@ -138,6 +138,18 @@ export function declaredBatchSize(view: DataView, position: number): number {
  * The CRC covers neither offset, length, epoch nor magic: callers check that offsets go on where the last batch ended.
  */
 export function batchFault(batch: RecordBatchView, position: number, end: number): string | undefined {
+  const fault = headerFault(batch, position, end)
+  if (fault !== undefined) return fault
+  const crc = batch.computeCrc()
+  if (crc !== batch.crc) return `CRC is ${hex(crc)}, the header says ${hex(batch.crc)}`
+  return undefined
+}
+
+/**
+ * As batchFault, of the header alone: only its 61 bytes are read, the records need not be at hand. What passes has
+ * fields that a `number` holds exactly. Moves the view there.
+ */
+export function headerFault(batch: RecordBatchView, position: number, end: number): string | undefined {
   const view = batch.view
   const available = end - position
   if (available < BATCH_HEADER_BYTES) return `only ${available} bytes where a batch header needs ${BATCH_HEADER_BYTES}`
@@ -147,15 +159,17 @@ export function batchFault(batch: RecordBatchView, position: number, end: number
   const magic = view.getUint8(position + MAGIC)
   if (magic !== CURRENT_MAGIC) return `magic ${magic} is not ${CURRENT_MAGIC}`
   if (!isSafeInt64(view, position + BASE_OFFSET)) return 'base offset is beyond 2^53'
+  if (!isSafeInt64(view, position + BASE_TIMESTAMP)) return 'base timestamp is beyond 2^53'
+  if (!isSafeInt64(view, position + MAX_TIMESTAMP)) return 'max timestamp is beyond 2^53'
+  if (!isSafeInt64(view, position + PRODUCER_ID)) return 'producer id is beyond 2^53'
   batch.at(position)
   if (batch.baseOffset < 0) return `base offset ${batch.baseOffset} is negative`
   if (batch.lastOffsetDelta < 0) return `last offset delta ${batch.lastOffsetDelta} is negative`
+  if (batch.lastOffset >= Number.MAX_SAFE_INTEGER) return `last offset ${batch.lastOffset} is not below 2^53 - 1`
   if (batch.recordCount < 0) return `record count ${batch.recordCount} is negative`
   if (batch.recordCount > batch.lastOffsetDelta + 1) {
     return `record count ${batch.recordCount} exceeds the ${batch.lastOffsetDelta + 1} offsets of the batch`
   }
-  const crc = batch.computeCrc()
-  if (crc !== batch.crc) return `CRC is ${hex(crc)}, the header says ${hex(batch.crc)}`
   return undefined
 }
 

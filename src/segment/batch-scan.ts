@@ -2,17 +2,19 @@
  * Walks the batches of one .log file from a position, checking each: what recovery, verify, dump and lookups share.
  *
  * Reads in pieces of SCAN_BYTES through one buffer, so a segment of any size takes constant memory. Two depths:
- * `checkCrc` reads and checks every byte; without it only headers are looked at (65 bytes a batch, for replay of
- * producer state over batches whose bytes are not in doubt).
+ * `checkCrc` reads and checks every byte; without it only headers are read and checked, and of control batches all
+ * (for replay of producer state over batches whose bytes are not in doubt).
  *
  * The buffer and the view are reused: take what you need from `batch` before the next next().
  */
 import { assert } from '../base/assert.ts'
 import type { File } from '../base/env/env.ts'
-import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
-import { batchFault, declaredBatchSize, RecordBatchView } from '../record/batch-view.ts'
+import { BATCH_HEADER_BYTES, CURRENT_MAGIC, LENGTH_PREFIX_BYTES, MAGIC } from '../record/batch-layout.ts'
+import { batchFault, declaredBatchSize, headerFault, RecordBatchView } from '../record/batch-view.ts'
 
 const SCAN_BYTES = 1 << 20
+/** What a walk of headers reads at a time: small batches share it, of large ones the rest is not read. */
+const HEADER_READ_BYTES = 4096
 /** A length field beyond this is damage, not a batch: max.message.bytes is an int32 and in practice far smaller. */
 export const BATCH_BYTES_MAX = 256 << 20
 
@@ -58,21 +60,20 @@ export class BatchScan {
       return false
     }
     if (!this.#fill(position, BATCH_HEADER_BYTES)) return this.#endedEarly()
-    const sizeBytes = declaredBatchSize(this.batch.view, position - this.#windowStart)
-    if (sizeBytes > available || sizeBytes > BATCH_BYTES_MAX || sizeBytes < BATCH_HEADER_BYTES) {
-      this.fault = `batch size ${sizeBytes} is not between ${BATCH_HEADER_BYTES} and the ${available} bytes left`
+    let start = position - this.#windowStart
+    this.fault = headerFault(this.batch, start, start + available)
+    if (this.fault !== undefined) return false
+    const { sizeBytes } = this.batch
+    if (sizeBytes > BATCH_BYTES_MAX) {
+      this.fault = `batch size ${sizeBytes} is over ${BATCH_BYTES_MAX}`
       return false
     }
-    if (this.#checkCrc) {
+    if (this.#checkCrc || this.batch.isControl) {
       if (!this.#fill(position, sizeBytes)) return this.#endedEarly()
-      const start = position - this.#windowStart
-      this.fault = batchFault(this.batch, start, start + sizeBytes)
+      start = position - this.#windowStart
+      this.batch.at(start)
+      if (this.#checkCrc) this.fault = batchFault(this.batch, start, start + sizeBytes)
       if (this.fault !== undefined) return false
-    } else if (this.batch.view.getUint8(position - this.#windowStart + 16) !== 2) {
-      this.fault = 'magic is not 2'
-      return false
-    } else {
-      this.batch.at(position - this.#windowStart)
     }
     this.#next = position + sizeBytes
     return true
@@ -88,46 +89,94 @@ export class BatchScan {
     if (position >= this.#windowStart && position + length <= this.#windowEnd) return true
     if (length > this.batch.bytes.length) this.batch = new RecordBatchView(new Uint8Array(length))
     const bytes = this.batch.bytes
-    const wanted = this.#checkCrc
-      ? Math.min(bytes.length, this.#end - position)
-      : Math.min(4096, bytes.length, this.#end - position)
-    let filled = 0
-    while (filled < Math.max(length, wanted)) {
-      const count = this.#file.read(bytes, filled, Math.max(length, wanted) - filled, position + filled)
-      if (count === 0) break
-      filled += count
-    }
+    const wanted = Math.min(this.#checkCrc ? bytes.length : HEADER_READ_BYTES, bytes.length, this.#end - position)
+    const filled = readUpTo(this.#file, bytes, Math.max(length, wanted), position)
     this.#windowStart = position
     this.#windowEnd = position + filled
     return filled >= length
   }
 }
 
+/** Bytes of candidates whose CRC a search computes before it gives up: what bounds its time on crafted bytes. */
+const SEARCH_CRC_BYTES_MAX = 1 << 30
+/** Offsets of one segment span less than this. */
+const OFFSET_SPAN_MAX = 0x7fff_ffff
+const CODEC_ID_MAX = 4
+/** Attribute bits that mean something. */
+const ATTRIBUTES_KNOWN = 0x7f
+/** Length, attributes, two deltas, two null lengths, header count: a byte each. */
+const RECORD_BYTES_MIN = 7
+
 /**
- * Searches [start, end) for the next valid batch whose base offset is at least `offsetMin`: where reading can go on
- * behind damage. Returns its position, or -1. A candidate must pass its CRC, so a false find needs a 32-bit collision.
+ * Where reading can go on behind the damaged batch at `position`: the position of the next valid batch before `end` whose
+ * base offset is at least `offsetMin`, or -1. Lengths are believed first, of this batch and of damaged ones behind it, if
+ * they lead to a valid batch: records may hold whole batches as their values, and a search would find those.
+ */
+export function findBatchBehind(file: File, position: number, end: number, offsetMin: number): number {
+  const prefix = new Uint8Array(LENGTH_PREFIX_BYTES)
+  const view = new DataView(prefix.buffer)
+  for (let at = position; readUpTo(file, prefix, prefix.length, at) === prefix.length; ) {
+    const sizeBytes = declaredBatchSize(view, 0)
+    if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > end - at - BATCH_HEADER_BYTES) break
+    at += sizeBytes
+    const scan = new BatchScan(file, at, end)
+    if (!scan.next()) continue
+    if (scan.batch.baseOffset >= offsetMin) return at
+    break
+  }
+  return findNextBatch(file, position + 1, end, offsetMin)
+}
+
+/**
+ * Searches [start, end) for the next valid batch whose base offset is at least `offsetMin`, and of the same segment.
+ * Returns its position, or -1. A candidate must look like a header and pass its CRC, so a false find needs a 32-bit
+ * collision. Every byte is looked at once; see SEARCH_CRC_BYTES_MAX for the rest.
  */
 export function findNextBatch(file: File, start: number, end: number, offsetMin: number): number {
-  const MAGIC_POSITION = 16
-  const piece = new Uint8Array(Math.min(SCAN_BYTES, Math.max(0, end - start)))
-  for (let from = start; from + BATCH_HEADER_BYTES <= end; from += piece.length - BATCH_HEADER_BYTES) {
-    const length = Math.min(piece.length, end - from)
-    let filled = 0
-    while (filled < length) {
-      const count = file.read(piece, filled, length - filled, from + filled)
-      if (count === 0) break
-      filled += count
+  const piece = new RecordBatchView(new Uint8Array(Math.max(BATCH_HEADER_BYTES, Math.min(SCAN_BYTES, end - start))))
+  let budgetBytes = SEARCH_CRC_BYTES_MAX
+  for (let from = start; from + BATCH_HEADER_BYTES <= end;) {
+    const wanted = Math.min(piece.bytes.length, end - from)
+    const filled = readUpTo(file, piece.bytes, wanted, from)
+    const lastPlace = filled - BATCH_HEADER_BYTES
+    for (let place = nextMagic(piece.bytes, 0); place >= 0 && place <= lastPlace;) {
+      if (looksLikeBatch(piece, place, end - from, offsetMin)) {
+        const { sizeBytes } = piece
+        if (sizeBytes > budgetBytes) return -1
+        budgetBytes -= sizeBytes
+        if (new BatchScan(file, from + place, from + place + sizeBytes).next()) return from + place
+      }
+      place = nextMagic(piece.bytes, place + 1)
     }
-    const view = new DataView(piece.buffer)
-    for (let i = 0; i + BATCH_HEADER_BYTES <= filled; i++) {
-      // Cheap tests first: magic 2, a plausible size, an offset in the int32 range above the last.
-      if (piece[i + MAGIC_POSITION] !== 2) continue
-      const sizeBytes = declaredBatchSize(view, i)
-      if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > Math.min(BATCH_BYTES_MAX, end - from - i)) continue
-      const scan = new BatchScan(file, from + i, from + i + sizeBytes)
-      if (scan.next() && scan.batch.baseOffset >= offsetMin) return from + i
-    }
-    if (filled < length || length < piece.length) break
+    if (filled < wanted) return -1
+    from += lastPlace + 1
   }
   return -1
+}
+
+/** The next place at or after `place` that has the magic byte of a batch header which starts there, or below 0. */
+function nextMagic(bytes: Uint8Array, place: number): number {
+  const found = bytes.indexOf(CURRENT_MAGIC, place + MAGIC)
+  return found < 0 ? -1 : found - MAGIC
+}
+
+/** Whether a header of ours or Kafka's may lie at `place`; bytes that happen to have the magic byte hardly ever pass. */
+function looksLikeBatch(batch: RecordBatchView, place: number, end: number, offsetMin: number): boolean {
+  if (headerFault(batch, place, end) !== undefined) return false
+  const { sizeBytes, baseOffset, codecId } = batch
+  if (sizeBytes > BATCH_BYTES_MAX || baseOffset < offsetMin || baseOffset > offsetMin + OFFSET_SPAN_MAX) return false
+  if (codecId > CODEC_ID_MAX || (batch.attributes & ~ATTRIBUTES_KNOWN) !== 0) return false
+  if (batch.partitionLeaderEpoch < -1 || batch.producerEpoch < -1 || batch.baseSequence < -1) return false
+  return codecId !== 0 || batch.recordCount * RECORD_BYTES_MIN <= sizeBytes - BATCH_HEADER_BYTES
+}
+
+/** Reads until `length` bytes are there or the file ends; returns how many. */
+function readUpTo(file: File, target: Uint8Array, length: number, position: number): number {
+  let filled = 0
+  while (filled < length) {
+    const count = file.read(target, filled, length - filled, position + filled)
+    if (count === 0) break
+    filled += count
+  }
+  return filled
 }

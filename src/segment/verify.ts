@@ -4,7 +4,7 @@
  * Behind damage the walk goes on at the next batch that can be found, so one bad batch does not hide the next. Any thread
  * may call this; it blocks on the disk. Reads with constant memory for the log; indexes are held whole.
  */
-import { errnoOf } from '../base/errors.ts'
+import { StorageError } from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'
 import type { File, Fs } from '../base/env/env.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
@@ -50,10 +50,21 @@ export interface SegmentReport {
   readonly faultCount: number
 }
 
-/** Throws StorageError if the disk fails, and system errors (a file that may not be read). */
+/** A file that the disk does not give back is a fault like any other; nothing is thrown for it. */
 export function verifySegment(fs: Fs, task: SegmentTask): SegmentReport {
   const faults = new FaultList()
   const path = segmentPath(task.directory, task.baseOffset, '.log')
+  try {
+    return storageCall(`reading ${path}`, () => verifyFiles(fs, path, task, faults))
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error
+    const isGone = task.isLive && error.errno === 'ENOENT'
+    if (!isGone) faults.add(path, 0, error.message)
+    return unreadReport(task.baseOffset, faults, isGone)
+  }
+}
+
+function verifyFiles(fs: Fs, path: string, task: SegmentTask, faults: FaultList): SegmentReport {
   // Indexes first: of a log that grows, they then hold nothing that lies beyond the end that is read next.
   const checks = openIndexChecks(
     fs,
@@ -66,10 +77,9 @@ export function verifySegment(fs: Fs, task: SegmentTask): SegmentReport {
     faults,
   )
   try {
-    const log = openLog(fs, path, task.isLive)
-    if (log === undefined) return goneReport(task.baseOffset)
+    const log = fs.open(path, 'read')
     try {
-      return storageCall(`reading ${path}`, () => new SegmentWalk(log, task, checks, faults).run())
+      return new SegmentWalk(log, task, checks, faults).run()
     } finally {
       log.close()
     }
@@ -78,16 +88,7 @@ export function verifySegment(fs: Fs, task: SegmentTask): SegmentReport {
   }
 }
 
-function openLog(fs: Fs, path: string, isLive: boolean): File | undefined {
-  try {
-    return fs.open(path, 'read')
-  } catch (error) {
-    if (isLive && errnoOf(error) === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-function goneReport(baseOffset: number): SegmentReport {
+function unreadReport(baseOffset: number, { faults, count }: FaultList, isGone: boolean): SegmentReport {
   return {
     baseOffset,
     firstOffset: undefined,
@@ -96,9 +97,9 @@ function goneReport(baseOffset: number): SegmentReport {
     batchCount: 0,
     recordCount: 0,
     indexEntryCount: 0,
-    isGone: true,
-    faults: [],
-    faultCount: 0,
+    isGone,
+    faults: isGone ? [] : faults,
+    faultCount: isGone ? 0 : count,
   }
 }
 

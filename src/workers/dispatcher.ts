@@ -15,13 +15,13 @@ import type { DamageReport } from '../log/partition-log.ts'
 import type { DamageInfo } from '../protocol/transport.ts'
 import { createInterest } from '../ring/interest.ts'
 import { createRing } from '../ring/spsc.ts'
-import { SLOT_COUNT_MAX } from '../ring/watermarks.ts'
 import { DataDirectory } from './data-directory.ts'
 import {
   type FromDispatcher,
+  type EngineLimits,
+  ENGINE_LIMITS,
   type FromShard,
-  REPLY_RING_BYTES,
-  REQUEST_RING_BYTES,
+  ringBytesFor,
   type ShardLink,
   type ToDispatcher,
 } from './messages.ts'
@@ -33,6 +33,8 @@ export interface DispatcherOptions {
   readonly shards: number
   readonly retentionCheckMs: number
   readonly checkpointMs: number
+  /** Default ENGINE_LIMITS. */
+  readonly limits?: EngineLimits
 }
 
 interface Client {
@@ -44,6 +46,7 @@ interface Client {
 export class Dispatcher {
   readonly #env: Env
   readonly #options: DispatcherOptions
+  readonly #limits: EngineLimits
   readonly #send: (message: FromDispatcher) => void
   readonly #directory: DataDirectory
   readonly #shards: SupervisedShard[] = []
@@ -60,6 +63,7 @@ export class Dispatcher {
   constructor(env: Env, options: DispatcherOptions, spawner: ThreadSpawner, send: (message: FromDispatcher) => void) {
     this.#env = env
     this.#options = options
+    this.#limits = options.limits ?? ENGINE_LIMITS
     this.#send = send
     this.#directory = new DataDirectory(env, options.directory)
     for (let index = 0; index < options.shards; index++) {
@@ -67,7 +71,7 @@ export class Dispatcher {
         index,
         env.clock,
         spawner,
-        options.retentionCheckMs,
+        { retentionCheckMs: options.retentionCheckMs, limits: this.#limits },
         (reason) => this.#shardFailed(index, reason),
         (message) => this.#noticed(index, message),
       )
@@ -168,9 +172,10 @@ export class Dispatcher {
 
   /** New rings between a client and the present incarnation of a shard. */
   async #link(client: Client, shard: SupervisedShard): Promise<ShardLink> {
-    const requestRing = createRing(REQUEST_RING_BYTES)
-    const replyRing = createRing(REPLY_RING_BYTES)
-    const interest = createInterest(SLOT_COUNT_MAX)
+    const { requestsMax, slotCount } = this.#limits
+    const requestRing = createRing(ringBytesFor(requestsMax))
+    const replyRing = createRing(ringBytesFor(requestsMax))
+    const interest = createInterest(slotCount)
     try {
       await shard.ask({ type: 'link', link: { ...client, requestRing, replyRing, interest } })
     } catch (error) {
@@ -185,6 +190,7 @@ export class Dispatcher {
       requestRing,
       replyRing,
       interest,
+      requestsMax,
     }
   }
 

@@ -11,7 +11,7 @@ const SLEEP_MS = 1000
 
 const start = workerData as FlusherStart
 const bell = new Doorbell(start.flusherDoorbell)
-const flusher = new Flusher(realEnv, start.syncRing, start.syncedRing, new Doorbell(start.shardDoorbell))
+const flusher = new Flusher(realEnv, start)
 for (;;) {
   if (!flusher.step()) bell.sleep(() => flusher.hasWork(), SLEEP_MS)
 }

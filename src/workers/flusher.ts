@@ -10,9 +10,9 @@
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
 import { errnoOf } from '../base/errors.ts'
-import type { Doorbell } from '../ring/doorbell.ts'
+import { Doorbell } from '../ring/doorbell.ts'
 import { FULL, RingReader, RingWriter } from '../ring/spsc.ts'
-import { ERRNO_BYTES_MAX, SYNC, SYNC_BYTES, SYNCED, SYNCED_BYTES } from './messages.ts'
+import { ERRNO_BYTES_MAX, type FlusherStart, SYNC, SYNC_BYTES, SYNCED, SYNCED_BYTES } from './messages.ts'
 
 const ANSWERS_PER_POLL = 4096
 
@@ -31,11 +31,11 @@ export class Flusher {
     this.#fd = this.#reader.view.getInt32(position + 4, true)
   }
 
-  constructor(env: Env, syncRing: SharedArrayBuffer, syncedRing: SharedArrayBuffer, shardBell: Doorbell) {
+  constructor(env: Env, start: FlusherStart) {
     this.#env = env
-    this.#reader = new RingReader(syncRing)
-    this.#writer = new RingWriter(syncedRing)
-    this.#shardBell = shardBell
+    this.#reader = new RingReader(start.syncRing)
+    this.#writer = new RingWriter(start.syncedRing)
+    this.#shardBell = new Doorbell(start.shardDoorbell)
   }
 
   hasWork(): boolean {
@@ -71,14 +71,15 @@ export class FlusherPort {
   readonly #writer: RingWriter
   readonly #reader: RingReader
   readonly #bell: Doorbell
-  #unanswered = 0
   /** The ring of orders holds twice as many: a round that begins below the limit fits. */
-  static readonly unansweredMax = 4096
+  readonly #ordersMax: number
+  #unanswered = 0
 
-  constructor(syncRing: SharedArrayBuffer, syncedRing: SharedArrayBuffer, flusherBell: Doorbell) {
+  constructor({ syncRing, syncedRing, flusherDoorbell, ordersMax }: FlusherStart) {
     this.#writer = new RingWriter(syncRing)
     this.#reader = new RingReader(syncedRing)
-    this.#bell = flusherBell
+    this.#bell = new Doorbell(flusherDoorbell)
+    this.#ordersMax = ordersMax
   }
 
   hasAnswers(): boolean {
@@ -87,7 +88,7 @@ export class FlusherPort {
 
   /** Whether one partition's files can be ordered now; a round has far fewer files than the reserve. */
   get hasRoom(): boolean {
-    return this.#unanswered < FlusherPort.unansweredMax
+    return this.#unanswered < this.#ordersMax
   }
 
   /** Asks for a sync of an open file; the caller keeps it open until the answer. */

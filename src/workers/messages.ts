@@ -19,6 +19,7 @@ import type { ErrorData } from '../base/errors.ts'
 import type { DamageReport } from '../log/partition-log.ts'
 import type { LogConfig } from '../log/topic-config.ts'
 import type { AdminRequest, DamageInfo } from '../protocol/transport.ts'
+import { SLOT_COUNT_MAX } from '../ring/watermarks.ts'
 
 export const PRODUCE = 1
 export const PRODUCE_BYTES = 20
@@ -30,11 +31,35 @@ export const SYNCED = 4
 export const SYNCED_BYTES = 24
 export const ERRNO_BYTES_MAX = 16
 
-/** Requests that a client may have unanswered on one shard: their replies always fit the reply ring. */
-export const REQUESTS_OUTSTANDING_MAX = 1024
-export const REQUEST_RING_BYTES = 65_536
-export const REPLY_RING_BYTES = 65_536
-export const FLUSH_RING_BYTES = 262_144
+/** Sizes of the shared memory, and how much a shard takes on at once. The simulator makes them tiny. */
+export interface EngineLimits {
+  /** Partitions that one shard may have had since the log was opened. At most SLOT_COUNT_MAX. */
+  readonly slotCount: number
+  /** Requests that a client may have unanswered on one shard; a power of two. */
+  readonly requestsMax: number
+  /** Orders to the flusher that may be unanswered when a round begins; a power of two. */
+  readonly syncOrdersMax: number
+  /** Frames of one client that a shard takes in one step. */
+  readonly framesPerPoll: number
+  /** Bytes of batches that wait for one write. */
+  readonly writeBytesMax: number
+  /** Bytes of acks=all that wait for the disk; above, no frames are taken. */
+  readonly uncommittedBytesMax: number
+}
+
+export const ENGINE_LIMITS: EngineLimits = {
+  slotCount: SLOT_COUNT_MAX,
+  requestsMax: 1024,
+  syncOrdersMax: 4096,
+  framesPerPoll: 128,
+  writeBytesMax: 8 << 20,
+  uncommittedBytesMax: 64 << 20,
+}
+
+/** Bytes of a ring that holds at least `frameCount` frames of any kind in the tables above, whatever the padding. */
+export function ringBytesFor(frameCount: number): number {
+  return frameCount * 64
+}
 
 /** A partition that a shard is to open. */
 export interface PartitionOrder {
@@ -109,6 +134,7 @@ export interface ShardStart {
   readonly watermarks: SharedArrayBuffer
   readonly doorbell: SharedArrayBuffer
   readonly retentionCheckMs: number
+  readonly limits: EngineLimits
   readonly flusher: FlusherStart
 }
 
@@ -118,6 +144,7 @@ export interface FlusherStart {
   readonly syncedRing: SharedArrayBuffer
   readonly flusherDoorbell: SharedArrayBuffer
   readonly shardDoorbell: SharedArrayBuffer
+  readonly ordersMax: number
 }
 
 /** A shard as a client thread sees it; made anew with each incarnation of the shard. */
@@ -129,6 +156,7 @@ export interface ShardLink {
   readonly requestRing: SharedArrayBuffer
   readonly replyRing: SharedArrayBuffer
   readonly interest: SharedArrayBuffer
+  readonly requestsMax: number
 }
 
 export interface TopicDescription {

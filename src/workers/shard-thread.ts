@@ -8,7 +8,6 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { Doorbell } from '../ring/doorbell.ts'
-import { FlusherPort } from './flusher.ts'
 import type { FromShard, ShardStart, ToShard } from './messages.ts'
 import { Shard } from './shard.ts'
 
@@ -21,9 +20,7 @@ assert(parentPort !== null, 'shard-thread runs as a worker')
 const port = parentPort
 const start = workerData as ShardStart
 const bell = new Doorbell(start.doorbell)
-const { syncRing, syncedRing, flusherDoorbell } = start.flusher
-const flusher = new FlusherPort(syncRing, syncedRing, new Doorbell(flusherDoorbell))
-const shard = new Shard(realEnv, start, flusher, (message: FromShard) => port.postMessage(message))
+const shard = new Shard(realEnv, start, (message: FromShard) => port.postMessage(message))
 
 function receiveControl(): boolean {
   let received = false

@@ -8,8 +8,8 @@
  * Invariants: a partition is written by one shard; a batch is acknowledged after its write; a slot's watermarks never
  * pass what is written (high watermark) or synced (committed offset).
  *
- * Bounds: FRAMES_PER_POLL frames of one client a step (fairness); batches wait for one write up to WRITE_BYTES_MAX;
- * while UNCOMMITTED_BYTES_MAX bytes of acks=all wait for the disk, no frames are taken, so the rings fill, producers
+ * Bounds: framesPerPoll frames of one client a step (fairness); batches wait for one write up to writeBytesMax; while
+ * uncommittedBytesMax bytes of acks=all wait for the disk, no frames are taken, so the rings fill, producers
  * run out of memory and append() says false: backpressure reaches the user.
  */
 import { assert, unreachable } from '../base/assert.ts'
@@ -20,14 +20,11 @@ import { batchFault } from '../record/batch-view.ts'
 import type { Doorbell } from '../ring/doorbell.ts'
 import { Watermarks } from '../ring/watermarks.ts'
 import { type ClientEnd, openClientEnd } from './client-end.ts'
-import type { FlusherPort } from './flusher.ts'
-import { type FromShard, PRODUCE, type ShardRequest, type ShardStart, type ToShard } from './messages.ts'
+import { FlusherPort } from './flusher.ts'
+import { type EngineLimits, type FromShard, PRODUCE, type ShardRequest, type ShardStart, type ToShard } from './messages.ts'
 import { MonitoredFs } from './monitored-fs.ts'
 import { ShardPartitions, type ShardPartition } from './shard-partitions.ts'
 
-const FRAMES_PER_POLL = 128
-const WRITE_BYTES_MAX = 8 << 20
-const UNCOMMITTED_BYTES_MAX = 64 << 20
 const HOUSEKEEPING_MS = 1000
 
 const STORAGE_ERROR = ERROR_CODES.KAFKA_STORAGE_ERROR.kafkaCode
@@ -46,6 +43,7 @@ export class Shard {
   readonly #watermarks: Watermarks
   readonly #partitions: ShardPartitions
   readonly #flusher: FlusherPort
+  readonly #limits: EngineLimits
   readonly #send: (message: FromShard) => void
   readonly #clients = new Map<string, ClientEnd>()
   #clientList: ClientEnd[] = []
@@ -61,8 +59,10 @@ export class Shard {
   /** The request to close; answered when the flusher has finished with every file. */
   #closeRequestId = -1
 
-  constructor(env: Env, start: ShardStart, flusher: FlusherPort, send: (message: FromShard) => void) {
+  constructor(env: Env, start: ShardStart, send: (message: FromShard) => void) {
+    const flusher = new FlusherPort(start.flusher)
     this.#env = env
+    this.#limits = start.limits
     this.#watermarks = new Watermarks(start.watermarks)
     const monitored = { ...env, fs: new MonitoredFs(env.fs, this.#watermarks) }
     this.#partitions = new ShardPartitions(monitored, this.#watermarks, start.retentionCheckMs, flusher, send)
@@ -83,7 +83,7 @@ export class Shard {
   /** Whether a step would find something to do, apart from housekeeping. */
   hasInput(): boolean {
     if (this.#control.length > 0 || this.#flusher.hasAnswers()) return true
-    if (this.#partitions.uncommittedBytes >= UNCOMMITTED_BYTES_MAX) return false
+    if (this.#partitions.uncommittedBytes >= this.#limits.uncommittedBytesMax) return false
     for (const client of this.#clientList) if (client.requests.hasFrames()) return true
     return false
   }
@@ -94,7 +94,7 @@ export class Shard {
     this.#wallMs = this.#env.clock.wallMs()
     let isBusy = this.#takeControl()
     isBusy = this.#partitions.takeAnswers(this.#moved) || isBusy
-    if (this.#partitions.uncommittedBytes < UNCOMMITTED_BYTES_MAX) isBusy = this.#takeFrames() || isBusy
+    if (this.#partitions.uncommittedBytes < this.#limits.uncommittedBytesMax) isBusy = this.#takeFrames() || isBusy
     if (this.#closeRequestId >= 0) return this.#close()
     isBusy = this.#partitions.orderSyncs() || isBusy
     this.#ringClients()
@@ -120,11 +120,12 @@ export class Shard {
   }
 
   #takeFrames(): boolean {
+    const { framesPerPoll, writeBytesMax } = this.#limits
     let taken = 0
     for (const client of this.#clientList) {
       this.#polled = client
-      taken += client.requests.poll(this.#onFrame, FRAMES_PER_POLL)
-      if (this.#touchedBytes >= WRITE_BYTES_MAX) this.#write()
+      taken += client.requests.poll(this.#onFrame, framesPerPoll)
+      if (this.#touchedBytes >= writeBytesMax) this.#write()
     }
     if (this.#touched.length > 0 || this.#waiting.length > 0) this.#write()
     return taken > 0

@@ -14,11 +14,12 @@ import type { Clock } from '../base/env/env.ts'
 import { fromErrorData, VltavaError } from '../base/errors.ts'
 import { createDoorbell, Doorbell } from '../ring/doorbell.ts'
 import { createRing } from '../ring/spsc.ts'
-import { Activity, createWatermarks, SLOT_COUNT_MAX, Watermarks } from '../ring/watermarks.ts'
+import { Activity, createWatermarks, Watermarks } from '../ring/watermarks.ts'
 import {
-  FLUSH_RING_BYTES,
+  type EngineLimits,
   type FlusherStart,
   type FromShard,
+  ringBytesFor,
   type ShardReplies,
   type ShardRequest,
   type ShardStart,
@@ -50,6 +51,12 @@ interface Waiter {
   readonly reject: (error: VltavaError) => void
 }
 
+/** What every incarnation of a shard is started with. */
+export interface ShardSettings {
+  readonly retentionCheckMs: number
+  readonly limits: EngineLimits
+}
+
 export class SupervisedShard {
   readonly shardIndex: number
   epoch = 0
@@ -60,7 +67,7 @@ export class SupervisedShard {
   isUp = false
   readonly #clock: Clock
   readonly #spawner: ThreadSpawner
-  readonly #retentionCheckMs: number
+  readonly #settings: ShardSettings
   readonly #onFailure: (reason: string) => void
   readonly #onNotice: (message: FromShard) => void
   readonly #waiters = new Map<number, Waiter>()
@@ -76,14 +83,14 @@ export class SupervisedShard {
     shardIndex: number,
     clock: Clock,
     spawner: ThreadSpawner,
-    retentionCheckMs: number,
+    settings: ShardSettings,
     onFailure: (reason: string) => void,
     onNotice: (message: FromShard) => void,
   ) {
     this.shardIndex = shardIndex
     this.#clock = clock
     this.#spawner = spawner
-    this.#retentionCheckMs = retentionCheckMs
+    this.#settings = settings
     this.#onFailure = onFailure
     this.#onNotice = onNotice
     this.watermarksBuffer = createWatermarks(0, 1)
@@ -92,25 +99,33 @@ export class SupervisedShard {
     this.#doorbell = new Doorbell(this.doorbellBuffer)
   }
 
+  get slotCount(): number {
+    return this.#settings.limits.slotCount
+  }
+
   /** Starts the next incarnation; its partitions and clients are then ordered with ask(). */
   start(): void {
     assert(this.#thread === undefined, 'one incarnation lives at a time')
+    const { limits, retentionCheckMs } = this.#settings
+    const ringBytes = ringBytesFor(limits.syncOrdersMax)
     this.epoch += 1
-    this.watermarksBuffer = createWatermarks(this.epoch, SLOT_COUNT_MAX)
+    this.watermarksBuffer = createWatermarks(this.epoch, this.slotCount)
     this.watermarks = new Watermarks(this.watermarksBuffer)
     this.doorbellBuffer = createDoorbell()
     this.#doorbell = new Doorbell(this.doorbellBuffer)
     const flusherStart: FlusherStart = {
-      syncRing: createRing(FLUSH_RING_BYTES),
-      syncedRing: createRing(FLUSH_RING_BYTES),
+      syncRing: createRing(ringBytes),
+      syncedRing: createRing(ringBytes),
       flusherDoorbell: createDoorbell(),
       shardDoorbell: this.doorbellBuffer,
+      ordersMax: limits.syncOrdersMax,
     }
     const thread = this.#spawner.shard({
       shardIndex: this.shardIndex,
       watermarks: this.watermarksBuffer,
       doorbell: this.doorbellBuffer,
-      retentionCheckMs: this.#retentionCheckMs,
+      retentionCheckMs,
+      limits,
       flusher: flusherStart,
     })
     const flusher = this.#spawner.flusher(flusherStart)

@@ -14,7 +14,7 @@ import type { DamageReport } from '../log/partition-log.ts'
 import { parseTopicConfigs, type TopicConfigs } from '../log/topic-config.ts'
 import { PARTITION_COUNT_MAX, partitionDirectory, type Topic } from '../log/topic-store.ts'
 import type { AdminRequest } from '../protocol/transport.ts'
-import { SLOT_COUNT_MAX, SlotState } from '../ring/watermarks.ts'
+import { SlotState } from '../ring/watermarks.ts'
 import { collidingTopicName, deletedDirectoryName, validateTopicName } from '../segment/names.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { FromDispatcher, PartitionOrder, PartitionPoints, ShardRequest, TopicDescription } from './messages.ts'
@@ -236,7 +236,7 @@ export class TopicAdmin {
 
   #checkSlots(wanted: number): void {
     const used = Math.max(...this.#bySlot.map((slots) => slots.length))
-    const limit = SLOT_COUNT_MAX
+    const limit = this.#shards[0]!.slotCount
     if (used + Math.ceil(wanted / this.#shards.length) + 1 <= limit) return
     throw new VltavaError(
       'INVALID_PARTITIONS',

@@ -97,7 +97,7 @@ export async function readWithVltava(dir, topic) {
   try {
     for (const partition of partitions) {
       const consumer = log.consumer()
-      consumer.assign([{ topic, partition, offset: 'start' }])
+      await consumer.assign([{ topic, partition, offset: 'start' }])
       for await (const batch of consumer.batches({ until: 'end' })) {
         for (const record of batch) records.push(plain(partition, record))
       }

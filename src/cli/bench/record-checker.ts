@@ -38,6 +38,8 @@ export class RecordChecker {
   /** The record that `cursor` stands at; `view` is over the cursor's bytes. */
   check(partition: number, offset: number, cursor: RecordCursor, view: DataView): void {
     assert(partition < this.#partitions, 'partition is one of the topic')
+    const expectedOffset = this.#nextOffsets[partition]!
+    this.#nextOffsets[partition] = offset + 1
     const position = cursor.valuePosition
     if (!this.#values.isWhole(view, position, cursor.valueLength) || !isKeyOf(cursor, view)) {
       this.#fault(partition, offset, 'has other bytes than were appended')
@@ -50,8 +52,8 @@ export class RecordChecker {
       return
     }
     const lane = partition * PRODUCERS_MAX + producer
-    if (offset !== this.#nextOffsets[partition]!) {
-      this.#fault(partition, offset, `comes where offset=${this.#nextOffsets[partition]} should`)
+    if (offset !== expectedOffset) {
+      this.#fault(partition, offset, `comes where offset=${expectedOffset} should`)
     } else if (!this.#ledgers[producer]!.add(sequence)) {
       this.#fault(partition, offset, `repeats sequence=${sequence} of producer ${producer}`)
     } else if (sequence <= this.#lastSequences[lane]!) {
@@ -60,7 +62,6 @@ export class RecordChecker {
       this.verified += 1
       this.#lastSequences[lane] = sequence
     }
-    this.#nextOffsets[partition] = offset + 1
   }
 
   /** At the end: every producer's records 0 .. counts[producer] - 1 must have come. */

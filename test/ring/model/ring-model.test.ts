@@ -79,7 +79,11 @@ describe('the exploration itself', () => {
 
   it('merges only states with the same future: it counts the schedules that a search without memory walks', () => {
     const small = { lengths: [0, 0], deathCountMax: 1, frameCountMax: 1 }
-    for (const script of [small, { ...small, lengths: [4], abortsBefore: 0 }, { ...small, lengths: [4], throwsAt: 0 }]) {
+    for (const script of [
+      small,
+      { ...small, lengths: [4], abortsBefore: 0 },
+      { ...small, lengths: [4], throwsAt: 0 },
+    ]) {
       const memoised = exploreRing(script)
       const walked = exploreRing(script, false)
       expect(walked.violation).toBeUndefined()

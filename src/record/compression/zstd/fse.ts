@@ -156,7 +156,7 @@ export function readDistribution(
       for (let index = 0; index < run; index++) shares[symbolCount++] = 0
     }
   }
-  if (remaining < 0 || bitPosition > bitEnd) throw damagedZstd('distribution is damaged', position)
+  if (bitPosition > bitEnd) throw damagedZstd('distribution is damaged', position)
   return { symbolCount, accuracyLog, end: (bitPosition + 7) >>> 3 }
 }
 
