@@ -68,6 +68,14 @@ const ENV_EXCEPTIONS = [
     process: ENV_PROCESS.filter((name) => name !== 'hrtime' && name !== 'nextTick'),
     console: true,
   },
+  {
+    files: ['src/cli/bench/**'],
+    reason: 'measures real time on real threads, and gives the event loop its turns',
+    modules: ['fs', 'worker_threads'],
+    globals: ['performance', 'setImmediate'],
+    process: ENV_PROCESS.filter((name) => name !== 'hrtime' && name !== 'nextTick'),
+    console: true,
+  },
 ]
 
 const INSTEAD = 'comes from Env (src/base/env/env.ts), passed in; exceptions are listed in eslint.config.js'

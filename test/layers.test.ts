@@ -23,7 +23,8 @@ const MAY_IMPORT: Record<string, string> = {
   connect: 'base client',
   console: 'base client',
   // segment, log: verify and dump. index.ts: the program opens logs through the package's own door, as users do.
-  cli: 'base record segment log engine server client streams sql connect console index.ts',
+  // ring, protocol: `bench limit` measures a ring, and `bench` times acknowledgements in front of a transport.
+  cli: 'base ring record protocol segment log engine server client streams sql connect console index.ts',
 }
 
 /** Words that a floor must not know, in identifiers. `Record` alone is TypeScript's own type. */

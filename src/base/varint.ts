@@ -18,6 +18,15 @@ export function sizeOfVarint(value: number): number {
 /** `value` is an int32. */
 export function writeVarint(bytes: Uint8Array, position: number, value: number): number {
   let zigzag = ((value << 1) ^ (value >> 31)) >>> 0
+  if (zigzag < 0x80) {
+    bytes[position] = zigzag
+    return position + 1
+  }
+  if (zigzag < 0x4000) {
+    bytes[position] = (zigzag & 0x7f) | 0x80
+    bytes[position + 1] = zigzag >>> 7
+    return position + 2
+  }
   while (zigzag >= 0x80) {
     bytes[position++] = (zigzag & 0x7f) | 0x80
     zigzag >>>= 7

@@ -7,7 +7,7 @@
  * the log is closed in order; the second one ends the process at once.
  */
 import { readFileSync } from 'node:fs'
-import { VltavaError } from '../base/errors.ts'
+import { errnoOf, VltavaError } from '../base/errors.ts'
 import { benchCommand } from './bench-command.ts'
 import { type Command, CommandFailed, EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError } from './command.ts'
 import { consumeCommand } from './consume-command.ts'
@@ -35,6 +35,8 @@ const LATER: Readonly<Record<string, string>> = {
   group: 'consumer groups',
 }
 
+const BUG = 'BUG'
+
 const stopping = new AbortController()
 
 process.exitCode = await main(process.argv.slice(2))
@@ -55,9 +57,8 @@ function listenToTheWorld(): void {
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
+  // The write that failed rejects too; this ends what does not write just now. A broken pipe is told to nobody.
   const onError = (error: Error): void => {
-    // Nobody reads any more: no fault of ours, and nobody to tell.
-    if (!isBrokenPipe(error)) throw error
     if (!stopping.signal.aborted) stopping.abort(error)
   }
   process.stdout.on('error', onError)
@@ -117,9 +118,8 @@ async function report(error: unknown, argv: readonly string[]): Promise<number> 
     ? JSON.stringify({ error: { code, message } })
     : `vltava: ${message} [${code}]${error instanceof UsageError ? `\n${helpHint(argv)}` : ''}`
   await writeLine(process.stderr, text)
-  // What is no error of a kind that we know is a bug, and its stack is what somebody will ask for.
-  const isKnown = error instanceof VltavaError || error instanceof UsageError || error instanceof CommandFailed
-  if (error instanceof Error && (!isKnown || process.env['VLTAVA_DEBUG'] === '1')) {
+  // An error that nobody foresaw is a bug, and its stack is what somebody will ask for.
+  if (error instanceof Error && (code === BUG || process.env['VLTAVA_DEBUG'] === '1')) {
     await write(process.stderr, `${error.stack}\n`)
   }
   return error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED
@@ -129,7 +129,9 @@ function describe(error: unknown): { code: string; message: string } {
   if (error instanceof UsageError) return { code: 'USAGE', message: error.message }
   if (error instanceof CommandFailed) return { code: 'FAILED', message: error.message }
   if (error instanceof VltavaError) return { code: error.code, message: error.message }
-  return { code: 'BUG', message: error instanceof Error ? error.message : String(error) }
+  const errno = errnoOf(error)
+  if (error instanceof Error && errno !== '') return { code: errno, message: error.message }
+  return { code: BUG, message: error instanceof Error ? error.message : String(error) }
 }
 
 function helpHint(argv: readonly string[]): string {

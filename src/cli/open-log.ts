@@ -34,12 +34,16 @@ export async function withLog<T>(
     throw new VltavaError('DIRECTORY_UNUSABLE', `${directory} does not exist; make it with: ${hint}`)
   }
   const log = await open({ dir: directory })
+  let result: T
   try {
     await tellDamage(log, stderr)
-    return await work(log)
-  } finally {
-    await log.close()
+    result = await work(log)
+  } catch (error) {
+    await Promise.allSettled([log.close()]) // The first error tells more than what closing adds to it.
+    throw error
   }
+  await log.close()
+  return result
 }
 
 /** Nothing is repaired in silence. */

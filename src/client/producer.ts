@@ -30,7 +30,7 @@ import {
   type RecordMetadata,
 } from './producer-options.ts'
 import type { ProducerCore, ProducerPartition } from './producer-partition.ts'
-import { ProducerTopics } from './producer-topics.ts'
+import { type ProducerTopic, ProducerTopics } from './producer-topics.ts'
 import type { Serde } from './serdes.ts'
 
 /** The clock is read once per this many appends into an open batch. */
@@ -55,6 +55,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #openLanes = new Set<ProducerPartition>()
   readonly #builders: BatchBuilder[] = []
   readonly #commits: CommitTracker
+  #stickyTopic: string | undefined
+  #stickyLane: ProducerPartition | undefined
   /** Batches that were opened and are neither acknowledged nor failed. */
   #unfinishedCount = 0
   #wallMs = 0
@@ -107,6 +109,13 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    * INVALID_TIMESTAMP, INVALID_RECORD. What fails later is told to onError, or else to flush() and close().
    */
   append(topic: string, value: V | null, key: K | null = null, extras?: AppendExtras): boolean {
+    if (key === null && extras === undefined && value !== null && topic === this.#stickyTopic) {
+      // The common case without detours; anything unusual takes the long way, which also knows the errors.
+      const open = this.#stickyLane!.open
+      if (open !== undefined && !this.transport.isClosed) {
+        if (open.builder.append(this.#now(), null, this.#value.serialize(value), NO_HEADERS)) return true
+      }
+    }
     return this.#append(topic, value, key, extras?.headers, extras?.partition, extras?.timestamp) !== undefined
   }
 
@@ -215,7 +224,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const encoded = headers === undefined ? NO_HEADERS : encodeHeaders(headers)
     const { open } = lane
     const timestampMs = timestamp === undefined ? this.#now() : checkTimestamp(timestamp)
-    if (open !== undefined && open.builder.append(timestampMs, keyBytes, valueBytes, encoded)) return open
+    if (open !== undefined && open.builder.append(timestampMs, keyBytes, valueBytes, encoded)) {
+      this.#rememberSticky(topic, lane)
+      return open
+    }
     const bound = batchSizeBoundForOne(keyBytes?.length ?? 0, valueBytes?.length ?? 0, encoded.bytes.length)
     const batch = this.#openBatch(topicName, lane, bound)
     if (batch === undefined) return undefined
@@ -225,6 +237,13 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       throw new RecordTooLargeError(`a record for topic=${topicName}`, bound, 'max.message.bytes', maxMessageBytes)
     }
     return batch
+  }
+
+  /** append() without a key goes straight to this lane, until it is handed over. */
+  #rememberSticky(topic: ProducerTopic, lane: ProducerPartition): void {
+    if (topic.sticky !== lane || topic.info.isCompacted) return
+    this.#stickyTopic = topic.name
+    this.#stickyLane = lane
   }
 
   #now(): number {
@@ -278,6 +297,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   #closeLane(lane: ProducerPartition): void {
     if (lane.open === undefined) return
+    if (lane === this.#stickyLane) this.#stickyTopic = undefined
     this.#openLanes.delete(lane)
     lane.closeOpen()
   }

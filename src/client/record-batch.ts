@@ -97,6 +97,11 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
     return this.#baseTimestamp
   }
 
+  /** True: the log set the time, and every record has maxTimestamp instead of its own. */
+  get isLogAppendTime(): boolean {
+    return this.#isLogAppendTime
+  }
+
   *[Symbol.iterator](): Iterator<ConsumerRecord<K, V>> {
     const cursor = this.#recordsCursor()
     while (cursor.next()) {

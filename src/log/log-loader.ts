@@ -2,27 +2,29 @@
  * Opens a partition's directory: Kafka's load order, recovery after an unclean stop, and what is done about damage.
  *
  * 1. Left-overs of interrupted deletions and compactions are finished or undone (.deleted, .cleaned, .swap).
- * 2. Segments that end at or below the recovery point were synced: they are trusted, their headers are not read.
- * 3. After an unclean stop every other segment is scanned byte for byte; its indexes are rebuilt.
+ * 2. Segments that end at or below the recovery point were synced: they are trusted, their batches are not read.
+ * 3. After an unclean stop every other segment is scanned byte for byte; its indexes are rebuilt. So are those of any
+ *    segment that lacks one or has a corrupt one.
  *      A fault at or above the recovery point is an incomplete tail: the log ends there. If whole batches follow it, or
  *      later segments do, those bytes are moved aside (*.kept-aside), not deleted.
  *      A fault below the recovery point is damage of data that was durable: it is reported and left where it is
- *      (quarantined); the batches behind it stay readable.
- * 4. Producer state: a snapshot plus a replay of batch headers.
+ *      (quarantined); the batches behind it stay readable. If the log ends below the recovery point, it goes on at the
+ *      recovery point: no offset is given out twice.
+ * 4. Producer state: a snapshot plus a replay of batch headers (producer-recovery.ts).
  *
  * Opening a directory twice changes no byte the second time.
  */
 import { AssertionFailed } from '../base/assert.ts'
 import type { Env, Fs } from '../base/env/env.ts'
 import { storageCall } from '../base/file-io.ts'
-import { BatchScan, findNextBatch } from '../segment/batch-scan.ts'
+import { BatchScan, findBatchBehind, findNextBatch, judgeOffsetJump } from '../segment/batch-scan.ts'
 import { parseSegmentFileName } from '../segment/names.ts'
 import { Segment, segmentPath } from '../segment/segment.ts'
+import { copyTailAside, moveSegmentAside } from './kept-aside.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { readPartitionMetadata, writePartitionMetadata } from './partition-metadata.ts'
 import { type DamageReport, PartitionLog, type SealedSegment } from './partition-log.ts'
-import { ProducerState } from './producer-state.ts'
-import { loadProducerSnapshot } from './snapshot-files.ts'
+import { ProducerRecovery } from './producer-recovery.ts'
 import { finishInterrupted } from './swap-files.ts'
 import type { LogConfig } from './topic-config.ts'
 
@@ -41,6 +43,9 @@ export interface PartitionLogSpec {
   readonly onProgress: () => void
 }
 
+/** Relative offsets in a segment are int32. */
+const OFFSET_SPAN_MAX = 0x8000_0000
+
 /** Throws StorageError, or VltavaError DIRECTORY_* if the directory is not what it should be. */
 export function openPartitionLog(env: Env, spec: PartitionLogSpec): PartitionLog {
   return new Loader(env, spec).open()
@@ -51,14 +56,17 @@ class Loader {
   readonly #fs: Fs
   readonly #spec: PartitionLogSpec
   readonly #damage: DamageReport[] = []
-  readonly #producers = new ProducerState()
-  /** Replay takes batches from here on; what is below is in the snapshot. */
-  #replayFrom = 0
+  readonly #producers: ProducerRecovery
+  /** Offsets are missing between batches: the log was compacted, whatever its settings say now. */
+  #hasHoles = false
+  /** The segment that was scanned last lost its end. */
+  #hasBeenCut = false
 
   constructor(env: Env, spec: PartitionLogSpec) {
     this.#env = env
     this.#fs = env.fs
     this.#spec = spec
+    this.#producers = new ProducerRecovery(env.fs, spec, this.#report.bind(this))
   }
 
   open(): PartitionLog {
@@ -67,23 +75,11 @@ class Loader {
     finishInterrupted(this.#fs, directory)
     const bases = this.#segmentBases()
     const epochs = LeaderEpochs.load(this.#fs, directory)
-    const firstBase = bases[0] ?? this.#spec.logStartOffset
     const sealed: SealedSegment[] = []
-    let active: Segment
-    if (bases.length === 0) active = this.#createSegment(this.#spec.logStartOffset)
-    else active = this.#openSegments(bases, sealed)
-    const logEndOffset = active.nextOffset
-    let logStartOffset = Math.max(this.#spec.logStartOffset, sealed[0]?.baseOffset ?? firstBase)
-    if (logStartOffset > logEndOffset) {
-      // The start was moved beyond everything that survived: the log goes on, empty, where its start is.
-      this.#report(directory, 0, `logStartOffset=${logStartOffset} is beyond logEndOffset=${logEndOffset}`, 'rebuilt')
-      active.seal()
-      active.close()
-      sealed.length = 0
-      active = this.#createSegment(logStartOffset)
-    } else if (active.baseOffset > logStartOffset && sealed.length === 0) {
-      logStartOffset = active.baseOffset
-    }
+    let active = bases.length === 0 ? this.#startNew() : this.#openSegments(bases, sealed)
+    const logStartOffset = Math.max(this.#spec.logStartOffset, sealed[0]?.baseOffset ?? active.baseOffset)
+    if (logStartOffset > active.nextOffset) active = this.#goOnAtStart(active, sealed, logStartOffset)
+    this.#producers.finish(active.nextOffset, [...sealed, active])
     let hasChanged = epochs.truncateFromEnd(active.nextOffset)
     hasChanged = epochs.truncateFromStart(logStartOffset) || hasChanged
     if (epochs.latestEpoch() < 0) hasChanged = epochs.assign(0, logStartOffset) || hasChanged
@@ -98,18 +94,38 @@ class Loader {
       active,
       logStartOffset,
       committedOffset: this.#committedOffset(active),
-      producers: this.#producers,
+      producers: this.#producers.producers,
       epochs,
       damage: this.#damage,
     })
   }
 
+  /** No segment is there: a new partition, unless the checkpoint knows of offsets that it had. */
+  #startNew(): Segment {
+    const { directory, logStartOffset, recoveryPoint } = this.#spec
+    if (recoveryPoint > logStartOffset) {
+      this.#report(directory, 0, `no segment is left of what was below offset=${recoveryPoint}`, 'quarantined')
+    }
+    return this.#createSegment(Math.max(logStartOffset, recoveryPoint))
+  }
+
+  /** The start was moved beyond everything that survived: the log goes on where its start is. */
+  #goOnAtStart(active: Segment, sealed: SealedSegment[], logStartOffset: number): Segment {
+    const { nextOffset } = active
+    const reason = `logStartOffset=${logStartOffset} is beyond logEndOffset=${nextOffset}`
+    this.#report(this.#spec.directory, 0, reason, 'rebuilt')
+    // What lies below the start goes with the next retention, as always.
+    this.#seal(active, sealed, logStartOffset)
+    return this.#createSegment(logStartOffset)
+  }
+
   /**
-   * After an unclean stop only what the checkpoint says is known to be durable: recovery read the page cache. The shard
-   * orders a sync of the rest at once, without holding the opening up for it.
+   * After an unclean stop only what the checkpoint says is known to be durable, and what recovery synced: it read the page
+   * cache. The shard orders a sync of the rest at once, without holding the opening up for it.
    */
   #committedOffset(active: Segment): number {
-    return this.#spec.wasClean ? active.nextOffset : Math.min(this.#spec.recoveryPoint, active.nextOffset)
+    if (this.#spec.wasClean || active.syncedBytes === active.sizeBytes) return active.nextOffset
+    return Math.min(Math.max(this.#spec.recoveryPoint, active.baseOffset), active.nextOffset)
   }
 
   #prepareDirectory(): void {
@@ -148,42 +164,71 @@ class Loader {
 
   /** Fills `sealed` and returns the segment that goes on. */
   #openSegments(bases: readonly number[], sealed: SealedSegment[]): Segment {
-    const trustedEnd = this.#spec.wasClean ? Number.POSITIVE_INFINITY : this.#spec.recoveryPoint
-    this.#loadSnapshot(bases)
+    const { wasClean, recoveryPoint } = this.#spec
+    const trustedEnd = wasClean ? Number.POSITIVE_INFINITY : recoveryPoint
+    this.#producers.start(bases)
     for (let i = 0; i < bases.length; i++) {
       const base = bases[i]!
       const nextBase = bases[i + 1]
       this.#spec.onProgress()
-      if (nextBase !== undefined && nextBase <= trustedEnd && this.#isIndexed(base)) {
-        sealed.push(this.#trustSealed(base, nextBase))
+      const isTrusted = nextBase === undefined ? wasClean : nextBase <= trustedEnd
+      const missing = this.#missingIndex(base)
+      const segment = this.#openSegment(base)
+      const indexFault = missing ?? segment.offsetIndex.sanityCheck() ?? segment.timeIndex.sanityCheck()
+      if (isTrusted && indexFault !== undefined) this.#report(segment.offsetIndex.path, 0, indexFault, 'rebuilt')
+      if (nextBase === undefined) {
+        if (!isTrusted || indexFault !== undefined || !this.#trustActive(segment)) this.#scan(segment, undefined)
+        return this.#endWith(segment, sealed)
+      }
+      if (isTrusted && indexFault === undefined) {
+        sealed.push(this.#trustSealed(segment, nextBase))
         continue
       }
-      const segment = this.#openSegment(base)
-      const isTrusted = this.#spec.wasClean && nextBase === undefined
-      const isWhole = isTrusted ? this.#trustActive(segment) : this.#scan(segment, nextBase)
-      if (nextBase === undefined) return this.#endWith(segment, sealed)
-      if (!isWhole) {
+      this.#scan(segment, nextBase)
+      if (this.#endsBefore(segment, nextBase)) {
         this.#keepAside(bases.slice(i + 1))
         return segment
       }
-      segment.seal()
-      this.#syncWhole(segment)
-      sealed.push(sealedOf(segment, this.#env.clock.wallMs()))
-      segment.close()
+      this.#seal(segment, sealed, nextBase)
     }
     throw new AssertionFailed('the last segment is returned from the loop')
   }
 
+  /**
+   * Whether the log ends in this scanned segment although others follow: its end was cut off, or got lost at the border
+   * of two batches. Below the recovery point it does not end, and where a compaction was, offsets may be missing.
+   */
+  #endsBefore(segment: Segment, nextBase: number): boolean {
+    if (segment.nextOffset >= nextBase || segment.nextOffset < this.#spec.recoveryPoint) return false
+    return this.#hasBeenCut || !(this.#hasHoles || this.#spec.config.isCompacted)
+  }
+
   /** A damaged end below the recovery point cannot be appended to: a fresh segment starts behind it. */
   #endWith(segment: Segment, sealed: SealedSegment[]): Segment {
-    const fileBytes = segment.log.sizeBytes()
-    if (fileBytes === segment.sizeBytes) return segment
-    const nextBase = Math.max(segment.nextOffset, this.#spec.recoveryPoint)
-    segment.seal()
-    this.#syncWhole(segment)
-    sealed.push({ ...sealedOf(segment, this.#env.clock.wallMs()), nextOffset: nextBase, sizeBytes: fileBytes })
-    segment.close()
+    const { recoveryPoint } = this.#spec
+    const isLost = segment.nextOffset < recoveryPoint
+    if (segment.log.sizeBytes() === segment.sizeBytes) {
+      if (!isLost) return segment
+      const reason = `the log ends at offset=${segment.nextOffset}, below the recovery point ${recoveryPoint}`
+      this.#report(segment.log.path, segment.sizeBytes, reason, 'quarantined')
+    }
+    const nextBase = Math.max(segment.nextOffset, recoveryPoint)
+    this.#seal(segment, sealed, nextBase)
     return this.#createSegment(nextBase)
+  }
+
+  #seal(segment: Segment, sealed: SealedSegment[], nextOffset: number): void {
+    segment.seal()
+    storageCall(`fdatasync of ${segment.log.path}`, () => segment.log.sync())
+    const { baseOffset, maxTimestamp } = segment
+    const sizeBytes = segment.log.sizeBytes()
+    sealed.push({
+      baseOffset,
+      nextOffset,
+      sizeBytes,
+      maxTimestamp: maxTimestamp >= 0 ? maxTimestamp : mtimeOf(segment, this.#fs),
+    })
+    segment.close()
   }
 
   #openSegment(base: number): Segment {
@@ -196,43 +241,28 @@ class Loader {
     return Math.floor(this.#env.random.next() * Math.min(segmentJitterMs, segmentMs))
   }
 
-  #isIndexed(base: number): boolean {
-    const { directory } = this.#spec
-    return (
-      this.#fs.stat(segmentPath(directory, base, '.index')) !== undefined &&
-      this.#fs.stat(segmentPath(directory, base, '.timeindex')) !== undefined
-    )
+  #missingIndex(base: number): string | undefined {
+    for (const suffix of ['.index', '.timeindex'] as const) {
+      const path = segmentPath(this.#spec.directory, base, suffix)
+      if (this.#fs.stat(path) === undefined) return `${path} is missing`
+    }
+    return undefined
   }
 
-  #trustSealed(base: number, nextBase: number): SealedSegment {
-    const segment = this.#openSegment(base)
+  #trustSealed(segment: Segment, nextBase: number): SealedSegment {
+    const { baseOffset, sizeBytes } = segment
     try {
-      const last = segment.timeIndex.lastEntry
-      if (base >= this.#replayFrom || nextBase > this.#replayFrom) this.#replayHeaders(segment)
-      const mtimeMs = this.#fs.stat(segment.log.path)!.mtimeMs
-      const maxTimestamp = last.timestamp >= 0 ? last.timestamp : mtimeMs
-      return { baseOffset: base, nextOffset: nextBase, sizeBytes: segment.sizeBytes, maxTimestamp }
+      const { timestamp } = segment.timeIndex.lastEntry
+      if (nextBase > this.#producers.replayFrom) this.#producers.replay(baseOffset, 0, sizeBytes)
+      const maxTimestamp = timestamp >= 0 ? timestamp : mtimeOf(segment, this.#fs)
+      return { baseOffset, nextOffset: nextBase, sizeBytes, maxTimestamp }
     } finally {
       segment.close()
     }
   }
 
-  #replayHeaders(segment: Segment): void {
-    const scan = new BatchScan(segment.log, 0, segment.sizeBytes, false)
-    for (let count = 0; scan.next(); count++) {
-      if (scan.batch.baseOffset >= this.#replayFrom) this.#producers.update(scan.batch)
-      if ((count & 0xfff) === 0) this.#spec.onProgress()
-    }
-    if (scan.fault !== undefined) {
-      this.#report(segment.log.path, scan.position, scan.fault, 'quarantined')
-    }
-  }
-
-  /** The active segment after a clean stop: only what lies behind its last index entry is walked. */
+  /** The active segment after a clean stop: only what lies behind its last index entry is walked. False: a fault. */
   #trustActive(segment: Segment): boolean {
-    const fault = segment.offsetIndex.sanityCheck() ?? segment.timeIndex.sanityCheck()
-    if (fault !== undefined || !this.#isIndexed(segment.baseOffset)) return this.#scan(segment, undefined)
-    const start = segment.offsetIndex.lastPosition
     const lastTime = segment.timeIndex.lastEntry
     let maxTimestamp = lastTime.timestamp
     let offsetOfMaxTimestamp = lastTime.offset
@@ -240,65 +270,85 @@ class Loader {
     let firstTimestamp = -1
     const first = new BatchScan(segment.log, 0, segment.sizeBytes, false)
     if (first.next()) firstTimestamp = first.batch.maxTimestamp
-    const scan = new BatchScan(segment.log, start, segment.sizeBytes, false)
+    const scan = new BatchScan(segment.log, segment.offsetIndex.lastPosition, segment.sizeBytes, false)
     while (scan.next()) {
       nextOffset = scan.batch.lastOffset + 1
       if (scan.batch.maxTimestamp > maxTimestamp) {
         maxTimestamp = scan.batch.maxTimestamp
         offsetOfMaxTimestamp = scan.batch.lastOffset
       }
-      if (scan.batch.baseOffset >= this.#replayFrom) this.#producers.update(scan.batch)
     }
-    if (scan.fault !== undefined) return this.#scan(segment, undefined)
+    // After a clean stop the recovery point is the log's end; 0: there is no checkpoint.
+    const { recoveryPoint } = this.#spec
+    if (scan.fault !== undefined || (recoveryPoint > 0 && nextOffset !== recoveryPoint)) return false
     segment.loadTrusted(nextOffset, firstTimestamp, maxTimestamp, offsetOfMaxTimestamp)
+    const { replayFrom } = this.#producers
+    if (replayFrom < nextOffset) {
+      this.#producers.replay(segment.baseOffset, segment.offsetIndex.lookup(replayFrom), segment.sizeBytes)
+    }
     return true
   }
 
-  /** Checks every batch and rebuilds the indexes. False if the log ends in this segment although others follow. */
-  #scan(segment: Segment, nextBase: number | undefined): boolean {
+  /** Checks every batch and rebuilds the indexes; cuts the segment where the log ends. */
+  #scan(segment: Segment, nextBase: number | undefined): void {
     const fileBytes = segment.log.sizeBytes()
+    const offsetEnd = nextBase ?? segment.baseOffset + OFFSET_SPAN_MAX
     segment.resetDerived()
-    let start = 0
-    for (;;) {
+    this.#hasBeenCut = false
+    for (let start = 0; start >= 0;) {
       const scan = new BatchScan(segment.log, start, fileBytes)
-      let expected = segment.nextOffset
       let fault: string | undefined
       for (let count = 0; scan.next(); count++) {
         const batch = scan.batch
-        if (batch.baseOffset < expected || (nextBase !== undefined && batch.lastOffset >= nextBase)) {
-          fault = `base offset ${batch.baseOffset} does not go on from ${expected}`
-          break
-        }
-        if (batch.baseOffset >= this.#replayFrom) this.#producers.update(batch)
+        fault = this.#offsetFault(segment, scan, offsetEnd, nextBase, start > 0 && count === 0)
+        if (fault !== undefined) break
+        this.#producers.note(batch)
         segment.noteBatch(batch)
-        expected = segment.nextOffset
         if ((count & 0xff) === 0) this.#spec.onProgress()
       }
       fault ??= scan.fault
-      if (fault === undefined) return true
-      if (expected >= this.#spec.recoveryPoint) {
+      if (fault === undefined) return
+      if (segment.nextOffset >= this.#spec.recoveryPoint) {
         this.#cutTail(segment, scan.position, fileBytes, fault)
-        return false
+        return
       }
-      const next = findNextBatch(segment.log, scan.position + 1, fileBytes, expected)
       this.#report(segment.log.path, scan.position, fault, 'quarantined')
-      if (next < 0) return true
-      segment.sizeBytes = next
-      start = next
+      start = findBatchBehind(segment.log, scan.position, fileBytes, segment.nextOffset, offsetEnd)
+      if (start >= 0) segment.sizeBytes = start
     }
+  }
+
+  /** Why the batch of the scan cannot follow what the segment has: its CRC is right, but does not cover the offset. */
+  #offsetFault(
+    segment: Segment,
+    scan: BatchScan,
+    offsetEnd: number,
+    nextBase: number | undefined,
+    isBehindDamage: boolean,
+  ): string | undefined {
+    const { baseOffset, lastOffset, recordCount, lastOffsetDelta } = scan.batch
+    const expected = segment.nextOffset
+    if (recordCount <= lastOffsetDelta) this.#hasHoles = true
+    if (baseOffset === expected && lastOffset < offsetEnd) return undefined
+    const fault = `base offset ${baseOffset} does not go on from ${expected}`
+    if (baseOffset < expected || lastOffset >= offsetEnd) return fault
+    if (isBehindDamage) return undefined // Offsets are missing there in any log.
+    const verdict = judgeOffsetJump(segment.log, scan.nextPosition, segment.log.sizeBytes(), expected, lastOffset)
+    if (verdict === 'damaged') return fault
+    const isCompacted = this.#hasHoles || this.#spec.config.isCompacted
+    if (verdict === 'unknown' && nextBase !== lastOffset + 1 && !isCompacted) return fault
+    this.#hasHoles = true
+    return undefined
   }
 
   /** Ends the log at `position`. Whole batches behind the fault are copied aside first. */
   #cutTail(segment: Segment, position: number, fileBytes: number, fault: string): void {
-    const path = segment.log.path
-    if (findNextBatch(segment.log, position, fileBytes, 0) >= 0) {
-      const aside = `${path}.${position}.kept-aside`
-      storageCall(`keeping the damaged tail of ${path} in ${aside}`, () => {
-        copyTail(this.#fs, path, position, fileBytes, aside)
-        this.#fs.syncDirectory(this.#spec.directory)
-      })
+    const { path } = segment.log
+    this.#hasBeenCut = true
+    if (findNextBatch(segment.log, position, fileBytes, segment.baseOffset) >= 0) {
+      copyTailAside(this.#fs, this.#spec.directory, path, position, fileBytes)
       this.#report(path, position, fault, 'kept-aside')
-    } else if (position < fileBytes) {
+    } else {
       this.#report(path, position, fault, 'truncated')
     }
     segment.truncateLog(position)
@@ -310,28 +360,9 @@ class Loader {
     for (const base of bases) {
       const path = segmentPath(directory, base, '.log')
       this.#report(path, 0, 'an earlier segment ends before this one begins', 'kept-aside')
-      this.#fs.rename(path, `${path}.kept-aside`)
-      for (const suffix of ['.index', '.timeindex', '.txnindex', '.snapshot'] as const) {
-        const derived = segmentPath(directory, base, suffix)
-        if (this.#fs.stat(derived) !== undefined) this.#fs.unlink(derived)
-      }
+      moveSegmentAside(this.#fs, directory, base)
     }
     this.#fs.syncDirectory(directory)
-  }
-
-  #loadSnapshot(bases: readonly number[]): void {
-    // After an unclean stop, one segment further back than needed: see snapshot-files.ts.
-    const newest = this.#spec.wasClean ? Number.MAX_SAFE_INTEGER : (bases[bases.length - 2] ?? -1)
-    const report = (file: string, reason: string): void => this.#report(file, 0, reason, 'rebuilt')
-    const snapshot = loadProducerSnapshot(this.#fs, this.#spec.directory, newest, report)
-    if (snapshot === undefined) return
-    this.#producers.load(snapshot.entries)
-    this.#replayFrom = snapshot.offset
-  }
-
-  #syncWhole(segment: Segment): void {
-    storageCall(`fdatasync of ${segment.log.path}`, () => segment.log.sync())
-    segment.syncedBytes = segment.sizeBytes
   }
 
   #report(file: string, position: number, reason: string, action: DamageReport['action']): void {
@@ -339,34 +370,6 @@ class Loader {
   }
 }
 
-function sealedOf(segment: Segment, nowMs: number): SealedSegment {
-  return {
-    baseOffset: segment.baseOffset,
-    nextOffset: segment.nextOffset,
-    sizeBytes: segment.sizeBytes,
-    maxTimestamp: segment.maxTimestamp >= 0 ? segment.maxTimestamp : nowMs,
-  }
-}
-
-function copyTail(fs: Fs, from: string, position: number, end: number, to: string): void {
-  const source = fs.open(from, 'read')
-  try {
-    const target = fs.open(to, 'replace')
-    try {
-      const piece = new Uint8Array(Math.min(1 << 20, end - position))
-      for (let done = 0; position + done < end;) {
-        const count = source.read(piece, 0, Math.min(piece.length, end - position - done), position + done)
-        if (count === 0) break
-        for (let written = 0; written < count;) {
-          written += target.write(piece, written, count - written, done + written)
-        }
-        done += count
-      }
-      target.sync()
-    } finally {
-      target.close()
-    }
-  } finally {
-    source.close()
-  }
+function mtimeOf(segment: Segment, fs: Fs): number {
+  return fs.stat(segment.log.path)?.mtimeMs ?? -1
 }

@@ -6,6 +6,7 @@
  *
  *  epoch < known                   INVALID_PRODUCER_EPOCH
  *  epoch > known                   the first sequence must be 0, else OUT_OF_ORDER_SEQUENCE_NUMBER
+ *  same epoch, no batch of it yet  as above: a transaction marker has raised the epoch
  *  same epoch, one of the five     duplicate: success with the original offsets
  *  same epoch, next in sequence    accepted (2^31 - 1 is followed by 0)
  *  same epoch, anything else       OUT_OF_ORDER_SEQUENCE_NUMBER
@@ -17,6 +18,7 @@
 import { ERROR_CODES } from '../base/errors.ts'
 import { NO_PRODUCER_ID, sequenceAfter } from '../record/batch-layout.ts'
 import type { RecordBatchView } from '../record/batch-view.ts'
+import { readTransactionMarker } from '../record/control-record.ts'
 import type { ProducerSnapshotEntry } from './producer-snapshot.ts'
 
 const BATCHES_KEPT = 5
@@ -56,11 +58,13 @@ export class ProducerState {
     const producerId = batch.producerId
     if (producerId === NO_PRODUCER_ID) return ACCEPT
     const entry = this.#producers.get(producerId)
-    if (entry === undefined || entry.batches.length === 0) return ACCEPT
+    if (entry === undefined) return ACCEPT
     const epoch = batch.producerEpoch
     const first = batch.baseSequence
     if (epoch < entry.epoch) return ERROR_CODES.INVALID_PRODUCER_EPOCH.kafkaCode
-    if (epoch > entry.epoch) return first === 0 ? ACCEPT : ERROR_CODES.OUT_OF_ORDER_SEQUENCE_NUMBER.kafkaCode
+    if (epoch > entry.epoch || entry.batches.length === 0) {
+      return first === 0 ? ACCEPT : ERROR_CODES.OUT_OF_ORDER_SEQUENCE_NUMBER.kafkaCode
+    }
     const last = sequenceAfter(first, batch.lastOffsetDelta)
     for (const known of entry.batches) {
       if (known.firstSequence === first && known.lastSequence === last) {
@@ -76,7 +80,13 @@ export class ProducerState {
   /** Takes note of a batch that has its offsets; also used for replay, where the log is right by definition. */
   update(batch: RecordBatchView): void {
     const producerId = batch.producerId
-    if (producerId === NO_PRODUCER_ID || batch.isControl) return
+    if (producerId === NO_PRODUCER_ID) return
+    if (batch.isControl) {
+      const marker = readTransactionMarker(batch)
+      if (marker === undefined) return
+      this.endTransaction(producerId, batch.producerEpoch, marker.coordinatorEpoch, batch.maxTimestamp)
+      return
+    }
     const epoch = batch.producerEpoch
     let entry = this.#producers.get(producerId)
     if (entry === undefined) {

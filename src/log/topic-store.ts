@@ -9,7 +9,8 @@
  *   create: file says it, then directories. Missing directories are made at the next open.
  *   delete: file says isDeleting, directories go, file forgets it. A half-done deletion is finished at the next open.
  * Partition directories that the file does not know were written by Kafka (or an older tool) and are adopted, with the
- * id from their partition.metadata and default settings.
+ * id from their partition.metadata. Their settings are not known (Kafka has them in its metadata log): they get the
+ * defaults, but nothing of them is deleted for its age until somebody sets retention.ms.
  */
 import type { Env, Fs } from '../base/env/env.ts'
 import { VltavaError } from '../base/errors.ts'
@@ -22,6 +23,8 @@ import type { TopicConfigs } from './topic-config.ts'
 export const TOPICS_FILE = 'vltava-topics.json'
 const TOPICS_VERSION = 1
 export const PARTITION_COUNT_MAX = 10_000
+
+const ADOPTED_CONFIGS: TopicConfigs = { 'retention.ms': '-1' }
 
 export interface Topic {
   readonly name: string
@@ -131,7 +134,13 @@ export class TopicStore {
       found.set(parsed.topic, topic)
     }
     for (const [name, { id, partitions }] of found) {
-      this.#topics.set(name, { name, id: id ?? randomUuid(env.random), partitions, configs: {}, isDeleting: false })
+      this.#topics.set(name, {
+        name,
+        id: id ?? randomUuid(env.random),
+        partitions,
+        configs: ADOPTED_CONFIGS,
+        isDeleting: false,
+      })
     }
     return found.size > 0
   }

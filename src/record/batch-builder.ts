@@ -94,60 +94,51 @@ export class BatchBuilder {
 
   /** Adds a record; false, and nothing written, if it does not fit. `timestampMs` is a safe integer. */
   append(timestampMs: number, key: Uint8Array | null, value: Uint8Array | null, headers: EncodedHeaders): boolean {
+    assert(this.#isOpen, 'batch is open')
+    const offsetDelta = this.recordCount
+    const timestampDelta = offsetDelta === 0 ? 0 : timestampMs - this.#baseTimestamp
     const keyLength = key === null ? -1 : key.length
     const valueLength = value === null ? -1 : value.length
-    let position = this.#begin(timestampMs, keyLength, valueLength, headers)
-    if (position < 0) return false
+    const bodyBytes =
+      1 +
+      (isOneByte(timestampDelta) ? 1 : sizeOfVarlong(timestampDelta)) +
+      sizeOfVarint(offsetDelta) +
+      (keyLength < 0 ? 1 : sizeOfVarint(keyLength) + keyLength) +
+      (valueLength < 0 ? 1 : sizeOfVarint(valueLength) + valueLength) +
+      (headers.count === 0 ? 1 : sizeOfVarint(headers.count) + headers.bytes.length)
+    let position = this.#position
+    if (position + sizeOfVarint(bodyBytes) + bodyBytes > this.#limit) return false
+
     const bytes = this.#bytes
-    position = writeVarint(bytes, position, keyLength)
-    if (keyLength > 0) {
-      bytes.set(key!, position)
-      position += keyLength
+    position = writeVarint(bytes, position, bodyBytes)
+    bytes[position] = 0 // Attributes.
+    position += 1
+    if (isOneByte(timestampDelta)) {
+      bytes[position] = (timestampDelta << 1) ^ (timestampDelta >> 31)
+      position += 1
+    } else {
+      position = writeVarlong(bytes, position, timestampDelta)
     }
-    position = writeVarint(bytes, position, valueLength)
-    if (valueLength > 0) {
-      bytes.set(value!, position)
-      position += valueLength
-    }
-    position = writeVarint(bytes, position, headers.count)
-    if (headers.count !== 0) {
+    position = writeVarint(bytes, position, offsetDelta)
+    position = key === null ? writeNull(bytes, position) : writeBytes(bytes, position, key, keyLength)
+    position = value === null ? writeNull(bytes, position) : writeBytes(bytes, position, value, valueLength)
+    if (headers.count === 0) {
+      bytes[position] = 0
+      position += 1
+    } else {
+      position = writeVarint(bytes, position, headers.count)
       bytes.set(headers.bytes, position)
       position += headers.bytes.length
     }
     this.#position = position
-    return true
-  }
-
-  /** Writes everything of a record up to its key; returns the position after, or -1 if the record does not fit. */
-  #begin(timestampMs: number, keyLength: number, valueLength: number, headers: EncodedHeaders): number {
-    assert(this.#isOpen, 'batch is open')
-    const first = this.recordCount === 0
-    const timestampDelta = first ? 0 : timestampMs - this.#baseTimestamp
-    const offsetDelta = this.recordCount
-    const bodyBytes =
-      1 +
-      sizeOfVarlong(timestampDelta) +
-      sizeOfVarint(offsetDelta) +
-      sizeOfVarint(keyLength) +
-      (keyLength > 0 ? keyLength : 0) +
-      sizeOfVarint(valueLength) +
-      (valueLength > 0 ? valueLength : 0) +
-      sizeOfVarint(headers.count) +
-      headers.bytes.length
-    let position = this.#position
-    if (position + sizeOfVarint(bodyBytes) + bodyBytes > this.#limit) return -1
-    if (first) {
+    this.recordCount = offsetDelta + 1
+    if (offsetDelta === 0) {
       this.#baseTimestamp = timestampMs
       this.#maxTimestamp = timestampMs
     } else if (timestampMs > this.#maxTimestamp) {
       this.#maxTimestamp = timestampMs
     }
-    this.recordCount = offsetDelta + 1
-    const bytes = this.#bytes
-    position = writeVarint(bytes, position, bodyBytes)
-    bytes[position++] = 0
-    position = writeVarlong(bytes, position, timestampDelta)
-    return writeVarint(bytes, position, offsetDelta)
+    return true
   }
 
   /**
@@ -198,6 +189,22 @@ export class BatchBuilder {
     this.#position = from + compressed.length
     return CODEC_IDS[compression]
   }
+}
+
+/** Most timestamps of a batch lie within 64 ms of its first. */
+function isOneByte(value: number): boolean {
+  return value >= -64 && value < 64
+}
+
+function writeNull(bytes: Uint8Array, position: number): number {
+  bytes[position] = 1 // The varint of -1.
+  return position + 1
+}
+
+function writeBytes(bytes: Uint8Array, position: number, source: Uint8Array, length: number): number {
+  const start = writeVarint(bytes, position, length)
+  if (length > 0) bytes.set(source, start)
+  return start + length
 }
 
 const EMPTY = new Uint8Array(0)

@@ -99,8 +99,6 @@ export class BatchScan {
 
 /** Bytes of candidates whose CRC a search computes before it gives up: what bounds its time on crafted bytes. */
 const SEARCH_CRC_BYTES_MAX = 1 << 30
-/** Offsets of one segment span less than this. */
-const OFFSET_SPAN_MAX = 0x7fff_ffff
 const CODEC_ID_MAX = 4
 /** Attribute bits that mean something. */
 const ATTRIBUTES_KNOWN = 0x7f
@@ -109,30 +107,42 @@ const RECORD_BYTES_MIN = 7
 
 /**
  * Where reading can go on behind the damaged batch at `position`: the position of the next valid batch before `end` whose
- * base offset is at least `offsetMin`, or -1. Lengths are believed first, of this batch and of damaged ones behind it, if
- * they lead to a valid batch: records may hold whole batches as their values, and a search would find those.
+ * base offset is in [offsetMin, offsetEnd), or -1. Lengths are believed first, of this batch and of damaged ones behind
+ * it, if they lead to a valid batch: records may hold whole batches as their values, and a search would find those.
  */
-export function findBatchBehind(file: File, position: number, end: number, offsetMin: number): number {
+export function findBatchBehind(
+  file: File,
+  position: number,
+  end: number,
+  offsetMin: number,
+  offsetEnd: number = Number.MAX_SAFE_INTEGER,
+): number {
   const prefix = new Uint8Array(LENGTH_PREFIX_BYTES)
   const view = new DataView(prefix.buffer)
-  for (let at = position; readUpTo(file, prefix, prefix.length, at) === prefix.length; ) {
+  for (let at = position; readUpTo(file, prefix, prefix.length, at) === prefix.length;) {
     const sizeBytes = declaredBatchSize(view, 0)
     if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > end - at - BATCH_HEADER_BYTES) break
     at += sizeBytes
     const scan = new BatchScan(file, at, end)
     if (!scan.next()) continue
-    if (scan.batch.baseOffset >= offsetMin) return at
+    if (scan.batch.baseOffset >= offsetMin && scan.batch.baseOffset < offsetEnd) return at
     break
   }
-  return findNextBatch(file, position + 1, end, offsetMin)
+  return findNextBatch(file, position + 1, end, offsetMin, offsetEnd)
 }
 
 /**
- * Searches [start, end) for the next valid batch whose base offset is at least `offsetMin`, and of the same segment.
- * Returns its position, or -1. A candidate must look like a header and pass its CRC, so a false find needs a 32-bit
- * collision. Every byte is looked at once; see SEARCH_CRC_BYTES_MAX for the rest.
+ * Searches [start, end) for the next valid batch whose base offset is in [offsetMin, offsetEnd). Returns its position, or
+ * -1. A candidate must look like a header and pass its CRC, so a false find needs a 32-bit collision. Every byte is
+ * looked at once; see SEARCH_CRC_BYTES_MAX for the rest.
  */
-export function findNextBatch(file: File, start: number, end: number, offsetMin: number): number {
+export function findNextBatch(
+  file: File,
+  start: number,
+  end: number,
+  offsetMin: number,
+  offsetEnd: number = Number.MAX_SAFE_INTEGER,
+): number {
   const piece = new RecordBatchView(new Uint8Array(Math.max(BATCH_HEADER_BYTES, Math.min(SCAN_BYTES, end - start))))
   let budgetBytes = SEARCH_CRC_BYTES_MAX
   for (let from = start; from + BATCH_HEADER_BYTES <= end;) {
@@ -140,7 +150,7 @@ export function findNextBatch(file: File, start: number, end: number, offsetMin:
     const filled = readUpTo(file, piece.bytes, wanted, from)
     const lastPlace = filled - BATCH_HEADER_BYTES
     for (let place = nextMagic(piece.bytes, 0); place >= 0 && place <= lastPlace;) {
-      if (looksLikeBatch(piece, place, end - from, offsetMin)) {
+      if (looksLikeBatch(piece, place, end - from) && piece.baseOffset >= offsetMin && piece.baseOffset < offsetEnd) {
         const { sizeBytes } = piece
         if (sizeBytes > budgetBytes) return -1
         budgetBytes -= sizeBytes
@@ -154,6 +164,23 @@ export function findNextBatch(file: File, start: number, end: number, offsetMin:
   return -1
 }
 
+/**
+ * The CRC does not cover a batch's base offset. If one lies beyond `expected`, where the batch before ended, then either
+ * offsets are missing (compaction) or the field is damaged. The batch behind it, at `position`, tells: 'damaged' if it
+ * goes on below `lastOffset` of the first, 'hole' if it goes on behind; 'unknown' if there is none.
+ */
+export function judgeOffsetJump(
+  file: File,
+  position: number,
+  end: number,
+  expected: number,
+  lastOffset: number,
+): 'hole' | 'damaged' | 'unknown' {
+  const scan = new BatchScan(file, position, end, false)
+  if (!scan.next() || scan.batch.baseOffset < expected) return 'unknown'
+  return scan.batch.baseOffset > lastOffset ? 'hole' : 'damaged'
+}
+
 /** The next place at or after `place` that has the magic byte of a batch header which starts there, or below 0. */
 function nextMagic(bytes: Uint8Array, place: number): number {
   const found = bytes.indexOf(CURRENT_MAGIC, place + MAGIC)
@@ -161,10 +188,10 @@ function nextMagic(bytes: Uint8Array, place: number): number {
 }
 
 /** Whether a header of ours or Kafka's may lie at `place`; bytes that happen to have the magic byte hardly ever pass. */
-function looksLikeBatch(batch: RecordBatchView, place: number, end: number, offsetMin: number): boolean {
+function looksLikeBatch(batch: RecordBatchView, place: number, end: number): boolean {
   if (headerFault(batch, place, end) !== undefined) return false
-  const { sizeBytes, baseOffset, codecId } = batch
-  if (sizeBytes > BATCH_BYTES_MAX || baseOffset < offsetMin || baseOffset > offsetMin + OFFSET_SPAN_MAX) return false
+  const { sizeBytes, codecId } = batch
+  if (sizeBytes > BATCH_BYTES_MAX) return false
   if (codecId > CODEC_ID_MAX || (batch.attributes & ~ATTRIBUTES_KNOWN) !== 0) return false
   if (batch.partitionLeaderEpoch < -1 || batch.producerEpoch < -1 || batch.baseSequence < -1) return false
   return codecId !== 0 || batch.recordCount * RECORD_BYTES_MIN <= sizeBytes - BATCH_HEADER_BYTES

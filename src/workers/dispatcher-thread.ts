@@ -4,8 +4,14 @@
  * The thread that opened the log talks over parentPort; threads that attached later talk over a BroadcastChannel with
  * the log's address, because a plain string is all that they need to be given. Answers go to both; each client takes
  * what carries its id.
+ *
+ * Lifelines: a thread that attaches sends one end of a MessageChannel and keeps the other. Node closes a thread's ports
+ * when it ends, however it ends (terminate() and a full heap run no handler of its own), and tells the other end. So the
+ * dispatcher hears of a thread that is gone, and an attached thread of a dispatcher that is gone; a thread that is only
+ * busy keeps its end. The port needs a way that can transfer one, and that leads through the main thread: while that is
+ * blocked, lifelines arrive late, attaching does not.
  */
-import { BroadcastChannel, parentPort, Worker, workerData } from 'node:worker_threads'
+import { BroadcastChannel, type MessagePort, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { toErrorData, VltavaError } from '../base/errors.ts'
@@ -15,6 +21,7 @@ import type { ThreadHandle, ThreadSpawner } from './supervised-shard.ts'
 
 export interface DispatcherStart {
   readonly options: DispatcherOptions
+  /** Without the number of this thread, which completes it: see addressOf() in engine/open.ts. */
   readonly address: string
 }
 
@@ -56,6 +63,27 @@ function send(message: FromDispatcher): void {
 
 let timer: { cancel(): void } | undefined
 
+/** Clients that attached and whose lifeline has not been closed; and those of which the end was seen first. */
+const attached = new Set<string>()
+const ended = new Set<string>()
+
+function holdLifeline(dispatcher: Dispatcher, { clientId, lifeline }: Lifeline): void {
+  lifeline.unref()
+  lifeline.on('close', () => {
+    if (attached.delete(clientId)) dispatcher.receive({ type: 'detach', clientId, isLost: true })
+    else ended.add(clientId)
+  })
+}
+
+/** Takes a message of the broadcast channel, on which this thread's answers come back to nobody. */
+function hear(dispatcher: Dispatcher, message: ToDispatcher | FromDispatcher): void {
+  if (message.type === 'attach') {
+    if (ended.delete(message.clientId)) return
+    attached.add(message.clientId)
+  }
+  if (message.type === 'attach' || message.type === 'detach' || message.type === 'request') dispatcher.receive(message)
+}
+
 /** The supervisor's clock. The port's listener keeps this thread alive, the timer need not. */
 function tickForever(dispatcher: Dispatcher): void {
   dispatcher.tick()
@@ -66,12 +94,11 @@ try {
   const dispatcher = new Dispatcher(realEnv, options, spawner, send)
   tickForever(dispatcher)
   port.on('message', (message: ToDispatcher) => dispatcher.receive(message))
-  channel.onmessage = (event) => {
-    const message = (event as { data: ToDispatcher | FromDispatcher }).data
-    // Answers of this thread come back to nobody; only clients' messages have these types.
-    if (message.type === 'attach' || message.type === 'detach' || message.type === 'request')
-      dispatcher.receive(message)
-  }
+  channel.onmessage = (event) => hear(dispatcher, (event as { data: ToDispatcher | FromDispatcher }).data)
+  process.on('workerMessage', (message: Lifeline) => {
+    if (message.address === address) holdLifeline(dispatcher, message)
+    else message.lifeline.close()
+  })
   await dispatcher.open()
 } catch (error) {
   if (!(error instanceof VltavaError)) throw error

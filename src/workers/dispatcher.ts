@@ -113,7 +113,7 @@ export class Dispatcher {
         this.#enqueue(() => this.#attach(message))
         return
       case 'detach':
-        this.#enqueue(() => this.#detach(message.clientId))
+        this.#enqueue(() => this.#detach(message))
         return
       case 'request':
         this.#enqueue(() => this.#request(message))
@@ -131,9 +131,8 @@ export class Dispatcher {
     const now = this.#env.clock.monotonicMs()
     const sinceLastCheckMs = now - this.#lastCheckMs
     this.#lastCheckMs = now
-    if (this.#isClosing) return
-    for (const shard of this.#shards) shard.check(sinceLastCheckMs)
-    if (now < this.#nextCheckpointMs) return
+    for (const shard of this.#shards) shard.check(sinceLastCheckMs) // While closing too: close() waits for the shards.
+    if (this.#isClosing || now < this.#nextCheckpointMs) return
     this.#nextCheckpointMs = now + this.#options.checkpointMs
     this.#checkpoint()
   }
@@ -194,12 +193,13 @@ export class Dispatcher {
     }
   }
 
-  async #detach(clientId: string): Promise<void> {
-    if (!this.#clients.delete(clientId)) return
+  async #detach({ clientId, isLost }: Extract<ToDispatcher, { type: 'detach' }>): Promise<void> {
+    if (this.#isClosing || !this.#clients.delete(clientId)) return
     const asked = this.#shards.map((shard) => shard.ask({ type: 'unlink', clientId }))
     for (const outcome of await Promise.allSettled(asked)) {
       if (outcome.status === 'rejected' && !(outcome.reason instanceof VltavaError)) throw outcome.reason
     }
+    if (isLost === true) this.#send({ type: 'lost', clientId })
   }
 
   async #request(message: Extract<ToDispatcher, { type: 'request' }>): Promise<void> {
@@ -216,7 +216,10 @@ export class Dispatcher {
 
   #shardFailed(index: number, reason: string): void {
     if (this.#isClosing) return
-    this.#enqueue(() => this.#restart(index, reason))
+    const restart = (): void => this.#enqueue(() => this.#restart(index, reason))
+    const delayMs = this.#shards[index]!.restartDelayMs()
+    if (delayMs === 0) restart()
+    else this.#env.timers.after(delayMs, restart)
   }
 
   async #restart(index: number, reason: string): Promise<void> {
@@ -271,7 +274,14 @@ export class Dispatcher {
 
   /** Throws the first error: the directory is then not marked clean and the next open recovers it. */
   async #closeShards(): Promise<void> {
-    const outcomes = await Promise.all(this.#shards.map((shard) => shard.ask({ type: 'close' })))
+    const settled = await Promise.allSettled(this.#shards.map((shard) => shard.ask({ type: 'close' })))
+    const outcomes = settled.map((outcome) => {
+      if (outcome.status === 'fulfilled') return outcome.value
+      const { reason } = outcome as { reason: unknown }
+      if (reason instanceof VltavaError && reason.code !== 'SHARD_UNAVAILABLE') throw reason
+      if (!(reason instanceof VltavaError)) throw reason
+      throw new VltavaError('SHARD_UNAVAILABLE', 'a shard ended before it was closed; the next open recovers from disk')
+    })
     const highWatermarks = this.#admin.noteClosed(outcomes.map(({ points }) => points))
     const firstError = outcomes.flatMap(({ errors }) => errors)[0]
     if (firstError !== undefined) throw fromErrorData(firstError)

@@ -175,7 +175,8 @@ export type ToDispatcher =
       readonly arena: SharedArrayBuffer
       readonly doorbell: SharedArrayBuffer
     }
-  | { readonly type: 'detach'; readonly clientId: string }
+  /** `isLost`: its thread ended and could not say so itself. */
+  | { readonly type: 'detach'; readonly clientId: string; readonly isLost?: boolean }
   | { readonly type: 'request'; readonly clientId: string; readonly requestId: number; readonly request: AdminRequest }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
 
@@ -205,4 +206,6 @@ export type FromDispatcher =
       readonly error?: ErrorData
     }
   | { readonly type: 'restarted'; readonly shardIndex: number; readonly epoch: number; readonly reason: string }
+  /** A client's thread ended without detaching; its memory was given back. */
+  | { readonly type: 'lost'; readonly clientId: string }
   | { readonly type: 'closed'; readonly error?: ErrorData }

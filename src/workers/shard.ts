@@ -58,6 +58,8 @@ export class Shard {
   #isClosed = false
   /** The request to close; answered when the flusher has finished with every file. */
   #closeRequestId = -1
+  /** Turns that clients' frames still have: all that they had published when the request came, and no more. */
+  #closeTurnsLeft = 0
 
   constructor(env: Env, start: ShardStart, send: (message: FromShard) => void) {
     const flusher = new FlusherPort(start.flusher)
@@ -94,8 +96,8 @@ export class Shard {
     this.#wallMs = this.#env.clock.wallMs()
     let isBusy = this.#takeControl()
     isBusy = this.#partitions.takeAnswers(this.#moved) || isBusy
-    if (this.#partitions.uncommittedBytes < this.#limits.uncommittedBytesMax) isBusy = this.#takeFrames() || isBusy
     if (this.#closeRequestId >= 0) return this.#close()
+    if (this.#partitions.uncommittedBytes < this.#limits.uncommittedBytesMax) isBusy = this.#takeFrames() || isBusy
     isBusy = this.#partitions.orderSyncs() || isBusy
     this.#ringClients()
     const now = this.#env.clock.monotonicMs()
@@ -107,9 +109,13 @@ export class Shard {
     return isBusy
   }
 
-  /** Everything that clients published is taken in, then every log is closed, and the request is answered. */
+  /**
+   * Everything that clients had published is taken in, then every log is closed, and the request is answered. Threads
+   * that go on producing meanwhile hold nothing up: what they publish later is not answered, and they hear LOG_CLOSED.
+   */
   #close(): boolean {
-    const isBusy = this.#takeFrames()
+    this.#closeTurnsLeft = this.#closeTurnsLeft > 0 && this.#takeFrames() ? this.#closeTurnsLeft - 1 : 0
+    const isBusy = this.#closeTurnsLeft > 0
     if (!isBusy && !this.#partitions.isSyncing) {
       const value = this.#partitions.closeAll(this.#moved)
       this.#send({ type: 'reply', requestId: this.#closeRequestId, value })
@@ -237,6 +243,7 @@ export class Shard {
     for (const { requestId, request } of this.#control.splice(0)) {
       if (request.type === 'close') {
         this.#closeRequestId = requestId
+        this.#closeTurnsLeft = Math.ceil(this.#limits.requestsMax / this.#limits.framesPerPoll) + 1
         continue
       }
       try {

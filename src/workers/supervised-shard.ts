@@ -30,6 +30,9 @@ export const HANG_MS = 800
 export const CHECK_MS = 100
 /** A thread that loads its code on a busy machine does not beat yet. */
 const START_MS = 15_000
+/** An incarnation that ends before this age counts as a quick death, which makes the next restart wait longer. */
+const QUICK_DEATH_MS = 10_000
+const RESTART_DELAY_MS_MAX = 1000
 
 /** A thread, as whoever can start threads hands it out. */
 export interface ThreadHandle {
@@ -78,6 +81,9 @@ export class SupervisedShard {
   #lastBeat = 0
   #lastBeatMs = 0
   #hasBeaten = false
+  #startedMs = 0
+  /** In a row. */
+  #quickDeaths = 0
 
   constructor(
     shardIndex: number,
@@ -131,7 +137,8 @@ export class SupervisedShard {
     const flusher = this.#spawner.flusher(flusherStart)
     const { epoch } = this
     thread.onMessage((message) => {
-      if (this.epoch === epoch) this.#receive(message as FromShard)
+      // One that was given up may still answer before it has ended: nobody waits for that any more.
+      if (this.epoch === epoch && this.isUp) this.#receive(message as FromShard)
     })
     thread.onEnd((reason) => this.#ended(epoch, `shard ${this.shardIndex} ${reason}`))
     flusher.onEnd((reason) => this.#ended(epoch, `flusher of shard ${this.shardIndex} ${reason}`))
@@ -141,6 +148,7 @@ export class SupervisedShard {
     this.#hasBeaten = false
     this.#lastBeat = 0
     this.#lastBeatMs = this.#clock.monotonicMs()
+    this.#startedMs = this.#lastBeatMs
   }
 
   /** Rejects with the shard's VltavaError, or SHARD_UNAVAILABLE if the incarnation ends before it answers. */
@@ -187,10 +195,19 @@ export class SupervisedShard {
     if (this.epoch === epoch && this.isUp) this.fail(reason)
   }
 
-  /** Gives the incarnation up; the dispatcher then calls restart(). */
+  /**
+   * How long the restart after a failure should wait: not at all, unless incarnations die one quickly after the other. A
+   * shard that cannot live (a bug that its data hits again and again) must not take a core for its restarts.
+   */
+  restartDelayMs(): number {
+    return this.#quickDeaths <= 1 ? 0 : Math.min(RESTART_DELAY_MS_MAX, 4 * 2 ** this.#quickDeaths)
+  }
+
+  /** Gives the incarnation up; the dispatcher then starts the next one. */
   fail(reason: string): void {
     if (!this.isUp) return
     this.isUp = false
+    this.#quickDeaths = this.#clock.monotonicMs() - this.#startedMs < QUICK_DEATH_MS ? this.#quickDeaths + 1 : 0
     this.#rejectWaiters()
     this.#onFailure(reason)
   }

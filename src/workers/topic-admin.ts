@@ -262,8 +262,7 @@ export class TopicAdmin {
         await this.#askIfUp(shardIndex, { type: 'delete', slot })
         this.#removeDirectory(topic.name, partition)
       }
-      this.#directory.forgetTopic(topic.name)
-      this.#directory.topics.remove(topic.name)
+      this.#forget(topic.name)
     }
   }
 
@@ -297,8 +296,14 @@ export class TopicAdmin {
   /** A deletion that a stop interrupted: no shard has its partitions open. */
   #finishDeletion(topic: Topic): void {
     for (let partition = 0; partition < topic.partitions; partition++) this.#removeDirectory(topic.name, partition)
-    this.#directory.forgetTopic(topic.name)
-    this.#directory.topics.remove(topic.name)
+    this.#forget(topic.name)
+  }
+
+  /** The checkpoints first: a topic of the same name must not find the recovery points of this one. */
+  #forget(name: string): void {
+    this.#directory.forgetTopic(name)
+    this.#directory.writeCheckpoints()
+    this.#directory.topics.remove(name)
   }
 
   #deletedPath(topic: string, partition: number): string {

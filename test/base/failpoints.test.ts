@@ -1,5 +1,8 @@
 /** Failpoints: what VLTAVA_FAILPOINTS may say, and what then happens. */
 import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, it } from 'vitest'
 import { AssertionFailed } from '../../src/base/assert.ts'
@@ -38,6 +41,22 @@ it('acts at the k-th hit, and at no other', () => {
   const failpoint = createFailpoint('a=eio:3')
   const codes = Array.from({ length: 6 }, () => codeOf(() => failpoint('a')))
   expect(codes).toEqual(['returned', 'returned', 'EIO', 'returned', 'returned', 'returned'])
+})
+
+it('names may hold colons', () => {
+  const failpoint = createFailpoint('roll:before-seal=eio:2')
+  expect(codeOf(() => failpoint('roll:before-seal'))).toBe('returned')
+  expect(codeOf(() => failpoint('roll:before-seal'))).toBe('EIO')
+})
+
+it('acts once for all threads and processes that share a folder', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vltava-once-'))
+  try {
+    const hit = (name: string): string => codeOf(() => createFailpoint('a:b=eio,c=eio', folder)(name))
+    expect([hit('a:b'), hit('a:b'), hit('c'), hit('c')]).toEqual(['EIO', 'returned', 'EIO', 'returned'])
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 it.each(['a', 'a=', 'a=explode', 'a=eio:0', 'a=eio:x', '=eio', 'a=eio,', 'a=eio,a=exit', 'a=eio:1:2'])(

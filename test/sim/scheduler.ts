@@ -10,6 +10,7 @@
  */
 import { setImmediate as nextMacrotask } from 'node:timers/promises'
 import type { SimClock } from '../../src/base/env/sim-clock.ts'
+import { SimHalt } from '../../src/base/env/sim-error.ts'
 import type { SeededRandom } from '../../src/base/random.ts'
 
 export interface Source {
@@ -130,7 +131,11 @@ export class Scheduler {
     }
     this.#record(chosen.label)
     this.clock.elapse(this.random.next() * this.#eventMsMax)
-    chosen.run()
+    try {
+      chosen.run()
+    } catch (error) {
+      if (!(error instanceof SimHalt)) throw error // The disk says that the process has ended; whoever runs us looks.
+    }
   }
 
   #record(label: string): void {

@@ -152,7 +152,6 @@ export class SimProcess {
 
   #send(message: FromDispatcher): void {
     const copy = structuredClone(message)
-    for (const { incoming, receive: _ } of this.#clients.values()) void incoming
     for (const client of this.#clients.values()) client.incoming.post(() => client.receive(copy))
     if (message.type === 'closed' || message.type === 'failed') this.#nextTickMs = Infinity
   }
@@ -207,7 +206,7 @@ export class SimProcess {
   kill(): void {
     this.isKilled = true
     for (const source of this.#sources) this.#scheduler.remove(source)
-    for (const thread of this.threads) thread.remove()
+    for (const thread of this.threads) thread.vanish()
     this.threads.clear()
     this.#env.clock.clearTimers()
   }

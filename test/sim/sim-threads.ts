@@ -114,6 +114,11 @@ export class SimThread implements ThreadHandle, Source {
     this.#scheduler.remove(this)
   }
 
+  /** Its process is gone: nothing of it happens any more. */
+  vanish(): void {
+    for (const source of [this, this.#out, this.#control]) this.#scheduler.remove(source)
+  }
+
   isReady(nowMs: number): boolean {
     if (this.isEnded || nowMs < this.hungUntilMs) return false
     if (!this.#isSleeping || nowMs >= this.#wakeMs) return true

@@ -1,6 +1,7 @@
 /** RealEnv: Node's clocks, generator and file system. The only Env outside the simulator. */
 import { randomFillSync } from 'node:crypto'
 import type { Clock, Env, Random, Timers } from './env.ts'
+import { FailpointFs } from './failpoint-fs.ts'
 import { createFailpoint } from './failpoints.ts'
 import { RealFs } from './real-fs.ts'
 
@@ -32,11 +33,15 @@ const random: Random = {
   },
 }
 
+const specification = process.env['VLTAVA_FAILPOINTS']
+const failpoint = createFailpoint(specification, process.env['VLTAVA_FAILPOINTS_ONCE'])
+const fs = new RealFs()
+
 /** One per thread: each thread loads this module itself. */
 export const realEnv: Env = {
   clock,
   timers,
-  fs: new RealFs(),
+  fs: specification === undefined || specification === '' ? fs : new FailpointFs(fs, failpoint),
   random,
-  failpoint: createFailpoint(process.env['VLTAVA_FAILPOINTS']),
+  failpoint,
 }

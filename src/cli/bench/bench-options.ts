@@ -2,7 +2,7 @@
  * BenchOptions: what `vltava bench` was told, with what it assumes where it was told nothing.
  */
 import { CODEC_IDS, type CompressionName } from '../../record/compression/codec.ts'
-import { type Arguments, type OptionSpecs, UsageError } from '../command.ts'
+import { type Arguments, LOG_OPTIONS, type OptionSpecs, UsageError } from '../command.ts'
 import { PRODUCERS_MAX } from './record-checker.ts'
 import { VALUE_BYTES_MIN } from './values.ts'
 
@@ -32,7 +32,7 @@ export interface BenchOptions {
 }
 
 export const BENCH_OPTIONS: OptionSpecs = {
-  data: { type: 'string' },
+  ...LOG_OPTIONS,
   topic: { type: 'string' },
   records: { type: 'string' },
   'record-size': { type: 'string' },
@@ -59,6 +59,7 @@ const SCHEDULE_SECONDS = 10
 
 /** Throws UsageError. */
 export function readBenchOptions(bench: BenchName, args: Arguments): BenchOptions {
+  if (args.text('brokers') !== undefined) throw new UsageError('bench measures a log in this process, not --brokers')
   const records = args.integer('records', 1)
   const rate = args.integer('rate', 1, 1e9) ?? 0
   const seconds = args.integer('seconds', 1, 1e6)
@@ -66,7 +67,8 @@ export function readBenchOptions(bench: BenchName, args: Arguments): BenchOption
   const batchBytes = args.integer('batch-bytes', BATCH_BYTES_MIN, BATCH_BYTES_MAX) ?? BATCH_BYTES
   const hasSchedule = rate > 0
   if (hasSchedule && (bench === 'consume' || bench === 'limit')) throw new UsageError(`bench ${bench} has no --rate`)
-  if (seconds !== undefined && bench === 'limit') throw new UsageError('bench limit has no --seconds, it takes --records')
+  if (seconds !== undefined && bench === 'limit')
+    throw new UsageError('bench limit has no --seconds, it takes --records')
   const isTimed = seconds !== undefined || (hasSchedule && records === undefined)
   const acks = args.choice('acks', ['0', '1', 'all']) ?? (bench === 'consume' ? '1' : 'all')
   return {

@@ -2,9 +2,7 @@
  * BenchResult: the outcome of one run, as one JSON object (whose key names are part of the package's contract) or one
  * line of a table.
  */
-import { crc32cImplementation } from '../../base/crc32c.ts'
-import { nativeStatus } from '../../base/native.ts'
-import { CODEC_IDS, type CompressionName, compressionAvailable } from '../../record/compression/codec.ts'
+import { features } from '../../index.ts'
 import { formatBytes, formatCount, formatRate } from '../format-units.ts'
 import type { LatencySummary } from './latency-histogram.ts'
 
@@ -79,7 +77,7 @@ export function toJson(result: BenchResult): Record<string, unknown> {
     cpu_seconds: round(result.cpuSeconds, 3),
     peak_rss_bytes: peakRssBytes(),
     verified: result.verified,
-    features: liveFeatures(),
+    features: features(),
     ...(shareOfLimit === undefined
       ? {}
       : {
@@ -104,21 +102,6 @@ export function toJson(result: BenchResult): Record<string, unknown> {
 /** Of the whole process since it began: resourceUsage() counts in KiB. */
 function peakRssBytes(): number {
   return process.resourceUsage().maxRSS * 1024
-}
-
-/** Which implementation of each replaceable part is live: what features() of the package says. */
-function liveFeatures(): Record<string, unknown> {
-  const { live, reason } = nativeStatus()
-  const codecs = (Object.keys(CODEC_IDS) as CompressionName[]).filter((codec) => codec !== 'none')
-  return {
-    addon: live,
-    addonReason: reason,
-    crc32c: crc32cImplementation(),
-    mmap: live,
-    sendfile: live,
-    flock: live,
-    compression: Object.fromEntries(codecs.map((codec) => [codec, compressionAvailable(codec)])),
-  }
 }
 
 function round(value: number, digits: number): number {

@@ -11,7 +11,12 @@ import type { ProducerOutcome, ProducerPlan } from './producer-role.ts'
 export type Role =
   | { readonly type: 'producer'; readonly address: string; readonly plan: ProducerPlan }
   | { readonly type: 'reader'; readonly address: string; readonly plan: ReaderPlan }
-  | { readonly type: 'follower'; readonly address: string; readonly plan: FollowerPlan; readonly seen: SharedArrayBuffer }
+  | {
+      readonly type: 'follower'
+      readonly address: string
+      readonly plan: FollowerPlan
+      readonly seen: SharedArrayBuffer
+    }
   | { readonly type: 'ring'; readonly plan: RingPlan }
 
 export interface Outcomes {
@@ -36,4 +41,3 @@ export type FromThread =
   | { readonly type: 'ready' }
   | { readonly type: 'done'; readonly outcome: Outcomes[keyof Outcomes] }
   | { readonly type: 'failed'; readonly message: string }
-
