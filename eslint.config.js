@@ -52,9 +52,9 @@ const ENV_EXCEPTIONS = [
   },
   {
     files: ['src/workers/*-thread.ts'],
-    reason: 'a thread entry: takes its start-up message and its port, and reports an assertion by dying',
+    reason: 'a thread entry: takes its start-up message, ports and lifelines, and reports an assertion by dying',
     modules: ['worker_threads'],
-    process: ['exit', 'exitCode'],
+    process: ['exit', 'exitCode', 'on'],
   },
   {
     files: ['src/engine/open.ts'],

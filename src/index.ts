@@ -43,6 +43,8 @@ export type { RecordCursor } from './record/record-cursor.ts'
 export type LogNotice =
   /** A shard thread died or hung and was started again from disk. */
   | { readonly type: 'shard-restarted'; readonly shard: number; readonly epoch: number; readonly reason: string }
+  /** A thread that had attached ended without close(); its shared memory was given back. */
+  | { readonly type: 'thread-lost' }
   /** A partition stopped after a failed write or sync, or (without `error`) is back. */
   | { readonly type: 'partition'; readonly topic: string; readonly partition: number; readonly error?: VltavaError }
 
@@ -113,6 +115,8 @@ function noticeListener(onNotice: ((notice: LogNotice) => void) | undefined): (m
     if (onNotice === undefined) return
     if (message.type === 'restarted') {
       onNotice({ type: 'shard-restarted', shard: message.shardIndex, epoch: message.epoch, reason: message.reason })
+    } else if (message.type === 'lost') {
+      onNotice({ type: 'thread-lost' })
     } else if (message.type === 'failure') {
       const { topic, partition, error } = message
       const told = error === undefined ? {} : { error: new VltavaError(error.code, error.message) }

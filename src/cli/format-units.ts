@@ -24,8 +24,8 @@ export function formatDuration(milliseconds: number): string {
 }
 
 /** 1 -> '1 record', 2 -> '2 records'. */
-export function plural(count: number, noun: string): string {
-  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`
+export function plural(count: number, noun: string, nouns: string = `${noun}s`): string {
+  return `${formatCount(count)} ${count === 1 ? noun : nouns}`
 }
 
 function withUnit(value: number, units: readonly string[]): string {

@@ -3,7 +3,7 @@
  */
 import { resolve } from 'node:path'
 import { realEnv } from '../base/env/real-env.ts'
-import { type Command, type CommandContext, EXIT_FAILED, EXIT_OK, parseArguments, UsageError } from './command.ts'
+import { type Command, type CommandContext, EXIT_FAILED, EXIT_OK, parseArguments } from './command.ts'
 import { formatBytes, formatDuration, plural } from './format-units.ts'
 import { Progress, writeJson, writeLine } from './output.ts'
 import type { Fault } from '../segment/fault.ts'
@@ -14,7 +14,7 @@ const THREADS_MAX = 64
 export const verifyCommand: Command = {
   name: 'verify',
   summary: 'check every batch, index and checkpoint of a data directory',
-  usage: `vltava verify DIR [--records yes|no] [--live] [--threads T] [--json]
+  usage: `vltava verify DIR [--no-records] [--live] [--threads T] [--json]
 
 Checks a data directory of Vltava or of Apache Kafka, and changes no byte of it:
 
@@ -28,7 +28,7 @@ Checks a data directory of Vltava or of Apache Kafka, and changes no byte of it:
 
 Prints a line for each fault: file, byte in it, offset, what is wrong. Exit status 1 if there is any.
 
-  --records yes|no      decode every record too (default yes); no is quicker and still checks every byte's CRC
+  --no-records          do not decompress and decode records: quicker, and the CRC of every byte is checked all the same
   --live                check although a program has the directory open; what it is writing just now is passed over
   --threads T           threads to use (default: one for each core)
   --json                one object: what was checked, and the faults
@@ -40,33 +40,37 @@ Example:
   async run(context) {
     const args = parseArguments(
       context.args,
-      {
-        records: { type: 'string' },
-        live: { type: 'boolean' },
-        threads: { type: 'string' },
-        data: { type: 'string' },
-      },
-      undefined,
+      { 'no-records': { type: 'boolean' }, live: { type: 'boolean' }, threads: { type: 'string' } },
+      ['DIR'],
     )
-    const [directory, extra] = [...args.positionals, ...args.texts('data')]
-    if (directory === undefined) throw new UsageError('DIR is missing')
-    if (extra !== undefined) throw new UsageError(`'${extra}' is one argument too many`)
-    const withRecords = args.choice('records', ['yes', 'no']) !== 'no'
-    const isLive = args.flag('live')
-    const threadCountMax = args.integer('threads', 1, THREADS_MAX) ?? THREADS_MAX
-    const { report, elapsedMs } = await verify(context, directory, { withRecords, isLive, threadCountMax })
-    const shown = report.faults.map((fault) => ({ ...fault, file: shownPath(fault.file, directory) }))
-    if (args.json) await writeJson(context.stdout, asJson(directory, report, shown, withRecords, isLive, elapsedMs))
-    else await printText(context, directory, report, shown, withRecords, isLive, elapsedMs)
-    return report.faultCount === 0 ? EXIT_OK : EXIT_FAILED
+    const wanted: Wanted = {
+      directory: args.positionals[0]!,
+      withRecords: !args.flag('no-records'),
+      isLive: args.flag('live'),
+      threadCountMax: args.integer('threads', 1, THREADS_MAX) ?? THREADS_MAX,
+    }
+    const outcome = await verify(context, wanted)
+    if (args.json) await writeJson(context.stdout, asJson(wanted, outcome))
+    else await printText(context, wanted, outcome)
+    return outcome.report.faultCount === 0 ? EXIT_OK : EXIT_FAILED
   },
 }
 
-async function verify(
-  { stderr, signal }: CommandContext,
-  directory: string,
-  options: { withRecords: boolean; isLive: boolean; threadCountMax: number },
-): Promise<{ report: VerifyReport; elapsedMs: number }> {
+interface Wanted {
+  readonly directory: string
+  readonly withRecords: boolean
+  readonly isLive: boolean
+  readonly threadCountMax: number
+}
+
+interface Outcome {
+  readonly report: VerifyReport
+  /** With paths as the user wrote the directory. */
+  readonly faults: readonly Fault[]
+  readonly elapsedMs: number
+}
+
+async function verify({ stderr, signal }: CommandContext, wanted: Wanted): Promise<Outcome> {
   const progress = new Progress(stderr)
   const startMs = realEnv.clock.monotonicMs()
   const elapsed = (): number => realEnv.clock.monotonicMs() - startMs
@@ -77,8 +81,9 @@ async function verify(
       return `${percent} % of ${formatBytes(bytesTotal)}, ${rate}/s`
     })
   try {
-    const report = await verifyDirectory(realEnv, resolve(directory), { ...options, signal, onProgress })
-    return { report, elapsedMs: elapsed() }
+    const report = await verifyDirectory(realEnv, resolve(wanted.directory), { ...wanted, signal, onProgress })
+    const faults = report.faults.map((fault) => ({ ...fault, file: shownPath(fault.file, wanted.directory) }))
+    return { report, faults, elapsedMs: elapsed() }
   } catch (error) {
     signal.throwIfAborted() // Then whatever else went wrong is only its consequence.
     throw error
@@ -93,57 +98,41 @@ function shownPath(file: string, directory: string): string {
   return file.startsWith(`${absolute}/`) ? `${directory.replace(/\/+$/, '')}${file.slice(absolute.length)}` : file
 }
 
-async function printText(
-  { stdout, stderr }: CommandContext,
-  directory: string,
-  report: VerifyReport,
-  faults: readonly Fault[],
-  withRecords: boolean,
-  isLive: boolean,
-  elapsedMs: number,
-): Promise<void> {
+async function printText({ stdout, stderr }: CommandContext, wanted: Wanted, outcome: Outcome): Promise<void> {
+  const { report, faults, elapsedMs } = outcome
   for (const { file, position, offset, what } of faults) {
     await writeLine(stdout, `${file}: byte ${position}:${offset === undefined ? '' : ` offset ${offset}:`} ${what}`)
   }
-  if (report.faultCount > faults.length) {
-    await writeLine(stdout, `and ${plural(report.faultCount - faults.length, 'fault')} more`)
-  }
+  const hiddenCount = report.faultCount - faults.length
+  if (hiddenCount > 0) await writeLine(stdout, `and ${plural(hiddenCount, 'fault')} more in these files`)
   for (const note of report.notes) await writeLine(stderr, `note: ${note}`)
-  if (!report.wasClean && !isLive) {
-    await writeLine(stderr, `note: ${directory} was not closed cleanly; the next open recovers it`)
+  if (!report.wasClean && !wanted.isLive) {
+    await writeLine(stderr, `note: ${wanted.directory} was not closed cleanly; the next open recovers it`)
   }
   const rate = formatBytes((report.sizeBytes / Math.max(1, elapsedMs)) * 1000)
   const speed = `in ${formatDuration(elapsedMs)}, ${rate}/s on ${plural(report.threadCount, 'thread')}`
+  const size = `${plural(report.segmentCount, 'segment')}, ${formatBytes(report.sizeBytes)} of batches`
+  await writeLine(stdout, `checked ${plural(report.partitionCount, 'partition')}, ${size}, ${speed}`)
   const parts = [
-    plural(report.partitionCount, 'partition'),
-    plural(report.segmentCount, 'segment'),
-    `${formatBytes(report.sizeBytes)} of batches`,
+    plural(report.batchCount, 'batch', 'batches'),
+    `${plural(report.recordCount, 'record')} ${wanted.withRecords ? 'decoded' : 'not decoded'}`,
+    plural(report.indexEntryCount, 'index entry', 'index entries'),
+    plural(report.snapshotCount, 'snapshot'),
   ]
-  await writeLine(stdout, `checked ${parts.join(', ')} ${speed}`)
-  const records = `${plural(report.recordCount, 'record')} ${withRecords ? 'decoded' : 'not decoded'}`
-  const batches = plural(report.batchCount, 'batch').replace(/batchs$/, 'batches')
-  const indexes = plural(report.indexEntryCount, 'index entry').replace(/entrys$/, 'entries')
-  await writeLine(stdout, `${batches}, ${records}, ${indexes}, ${plural(report.snapshotCount, 'snapshot')}`)
+  await writeLine(stdout, parts.join(', '))
   await writeLine(stdout, report.faultCount === 0 ? 'no fault found' : `${plural(report.faultCount, 'fault')} found`)
 }
 
-function asJson(
-  directory: string,
-  report: VerifyReport,
-  faults: readonly Fault[],
-  withRecords: boolean,
-  isLive: boolean,
-  elapsedMs: number,
-): unknown {
+function asJson(wanted: Wanted, { report, faults, elapsedMs }: Outcome): unknown {
   return {
-    directory,
+    directory: wanted.directory,
     clean_shutdown: report.wasClean,
-    live: isLive,
+    live: wanted.isLive,
     partitions: report.partitionCount,
     segments: report.segmentCount,
     batches: report.batchCount,
     records: report.recordCount,
-    records_decoded: withRecords,
+    records_decoded: wanted.withRecords,
     index_entries: report.indexEntryCount,
     snapshots: report.snapshotCount,
     bytes: report.sizeBytes,

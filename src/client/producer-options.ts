@@ -4,7 +4,7 @@
 import { VltavaError } from '../base/errors.ts'
 import type { Acks } from '../protocol/transport.ts'
 import type { RecordHeader } from '../record/batch-builder.ts'
-import { CODEC_IDS, type CompressionName, compressionAvailable } from '../record/compression/codec.ts'
+import { CODEC_IDS, type CompressionName, compressionAvailable, compress } from '../record/compression/codec.ts'
 import { resolveSerde, type Serde, type SerdeName } from './serdes.ts'
 
 /** Options of a producer. All are optional. */
@@ -84,7 +84,7 @@ export function checkOptions<K, V>(options: ProducerOptions<K, V>, batchBytesMax
     acks: parseAcks(options.acks),
     lingerMs: checkNumber('linger', linger, 0, 0x7fff_ffff),
     batchBytes: checkNumber('batchBytes', batchBytes, BATCH_BYTES_MIN, batchBytesMax),
-    compression: parseCompression(options.compression),
+    compression: parseCompression(options.compression, options.compressionLevel),
     compressionLevel: options.compressionLevel,
     isIdempotent: options.idempotence ?? true,
     key: resolveSerde((options.key ?? 'bytes') as Serde<K>),
@@ -108,7 +108,7 @@ function parseAcks(acks: ProducerOptions['acks']): Acks {
   }
 }
 
-function parseCompression(compression: CompressionName | undefined): CompressionName {
+function parseCompression(compression: CompressionName | undefined, level: number | undefined): CompressionName {
   if (compression === undefined) return 'none'
   if (!Object.hasOwn(CODEC_IDS, compression)) {
     const names = Object.keys(CODEC_IDS).join(', ')
@@ -117,6 +117,7 @@ function parseCompression(compression: CompressionName | undefined): Compression
   if (!compressionAvailable(compression)) {
     throw new VltavaError('UNSUPPORTED_COMPRESSION_TYPE', `compression=${compression} is not available in this process`)
   }
+  compress(compression, new Uint8Array(0), 0, 0, level) // Throws INVALID_ARGUMENT for a level that the codec has not.
   return compression
 }
 

@@ -24,6 +24,7 @@ const EPOCH_MAX = 0x7fff
 export interface ProducerCore {
   readonly transport: Transport
   readonly acks: Acks
+  readonly compression: CompressionName
   readonly compressionLevel: number | undefined
   /** The producer's codec, unless the topic insists on one. */
   compressionFor(topic: string): CompressionName
@@ -95,8 +96,9 @@ export class ProducerPartition {
   }
 
   #seal(batch: ProducerBatch, producerId: number): void {
-    const { compressionLevel } = this.#core
     const compression = this.#core.compressionFor(this.topic)
+    // The level was given for the producer's codec; where the topic insists on another it means nothing.
+    const compressionLevel = compression === this.#core.compression ? this.#core.compressionLevel : undefined
     const hasId = producerId >= 0
     const sequence = hasId ? this.#sequence : NO_SEQUENCE
     const epoch = hasId ? this.#epoch : -1

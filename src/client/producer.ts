@@ -58,7 +58,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   #stickyTopic: string | undefined
   #stickyLane: ProducerPartition | undefined
   /** Batches that were opened and are neither acknowledged nor failed. */
-  #unfinishedCount = 0
+  readonly #unfinished = new Set<ProducerBatch>()
+  /** Bytes that the last append() found no memory for. */
+  #wantedBytes: number
   #wallMs = 0
   #appendsSinceClock = 0
   #isLingering = false
@@ -75,6 +77,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.acks = checked.acks
     this.#lingerMs = checked.lingerMs
     this.#batchBytes = checked.batchBytes
+    this.#wantedBytes = checked.batchBytes
     this.compression = checked.compression
     this.compressionLevel = checked.compressionLevel
     this.#key = checked.key
@@ -155,7 +158,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   #hasRoom(): boolean {
     this.transport.poll()
-    const memory = this.transport.reserve(this.#batchBytes)
+    const memory = this.transport.reserve(this.#wantedBytes)
     if (memory === undefined) return false
     this.transport.release(memory)
     return true
@@ -169,7 +172,12 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const { signal } = options
     signal?.throwIfAborted()
     this.#closeAllOpen()
-    while (this.#unfinishedCount > 0) {
+    // Only what was there at the call: others may go on appending for ever.
+    for (const batches = [...this.#unfinished]; batches.length > 0;) {
+      if (!this.#unfinished.has(batches[batches.length - 1]!)) {
+        batches.pop()
+        continue
+      }
       await this.#nextFinish(signal)
       signal?.throwIfAborted()
     }
@@ -229,7 +237,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       return open
     }
     const bound = batchSizeBoundForOne(keyBytes?.length ?? 0, valueBytes?.length ?? 0, encoded.bytes.length)
-    const batch = this.#openBatch(topicName, lane, bound)
+    const isSticky = keyBytes === null && partition === undefined
+    const batch = this.#openBatch(topicName, lane, bound, isSticky)
     if (batch === undefined) return undefined
     if (!batch.builder.append(timestampMs, keyBytes, valueBytes, encoded)) {
       this.#forgetOpen(batch)
@@ -255,8 +264,16 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     return this.#wallMs
   }
 
-  /** Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. */
-  #openBatch(topicName: string, lane: ProducerPartition, recordBytes: number): ProducerBatch | undefined {
+  /**
+   * Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. A record that
+   * may go to any partition moves on to the next one; one with a key or a partition stays where it belongs.
+   */
+  #openBatch(
+    topicName: string,
+    lane: ProducerPartition,
+    recordBytes: number,
+    isSticky: boolean,
+  ): ProducerBatch | undefined {
     const topic = this.#topics.refresh(topicName)
     const { maxMessageBytes } = topic.info
     const limit = Math.min(maxMessageBytes, this.transport.batchBytesMax)
@@ -266,12 +283,13 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       throw new RecordTooLargeError(`a record for topic=${topicName}`, smallest, name, limit)
     }
     this.#closeLane(lane)
-    const next = this.#topics.moveSticky(topic, lane)
+    const next = isSticky ? this.#topics.moveSticky(topic, lane) : lane
     if (next !== lane) this.#closeLane(next)
     this.transport.poll()
     const sizeBytes = Math.min(Math.max(this.#batchBytes, recordBytes), limit)
     const memory = this.transport.reserve(sizeBytes)
     if (memory === undefined) {
+      this.#wantedBytes = sizeBytes
       this.#closeAllOpen() // Open batches hold memory: once they are on their way, it comes back.
       return undefined
     }
@@ -280,7 +298,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const batch = new ProducerBatch(next, builder, memory, this.#clock.monotonicMs() + this.#lingerMs)
     next.open = batch
     this.#openLanes.add(next)
-    this.#unfinishedCount += 1
+    this.#unfinished.add(batch)
     this.#appendsSinceClock = 0
     this.#lingerSoon()
     return batch
@@ -292,7 +310,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.#openLanes.delete(batch.partition)
     this.transport.release(batch.memory)
     this.#recycle(batch)
-    this.#finished()
+    this.#finished(batch)
   }
 
   #closeLane(lane: ProducerPartition): void {
@@ -359,7 +377,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   #acknowledged(batch: ProducerBatch): void {
     this.#recycle(batch)
     batch.acknowledge()
-    this.#finished()
+    this.#finished(batch)
   }
 
   /** Called by a lane, or when the disk failed after the write. */
@@ -369,15 +387,15 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const { topic, partition } = batch.partition
     if (this.#onError !== undefined) this.#onError(error, { topic, partition, recordCount: batch.recordCount })
     else if (!wasHeard) this.#firstError ??= error
-    this.#finished()
+    this.#finished(batch)
   }
 
   #recycle(batch: ProducerBatch): void {
     if (this.#builders.length < BUILDERS_MAX) this.#builders.push(batch.builder)
   }
 
-  #finished(): void {
-    this.#unfinishedCount -= 1
+  #finished(batch: ProducerBatch): void {
+    this.#unfinished.delete(batch)
     const waiters = this.#flushWaiters
     if (waiters.length === 0) return
     this.#flushWaiters = []

@@ -125,6 +125,7 @@ export class LocalTransport implements Transport {
       case 'failed':
       case 'attached':
       case 'restarted':
+      case 'lost':
       case 'reply':
         return
       default:

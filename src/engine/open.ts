@@ -7,13 +7,22 @@
  *
  * The worker handle is kept referenced only while something of this thread waits for an answer: an idle open log does not
  * keep the process alive, an unanswered send() does.
+ *
+ * A thread that attaches holds one end of a lifeline (see workers/dispatcher-thread.ts): each side learns by it that the
+ * other's thread has ended.
  */
-import { BroadcastChannel, Worker } from 'node:worker_threads'
+import { BroadcastChannel, MessageChannel, postMessageToThread, Worker } from 'node:worker_threads'
 import { realEnv } from '../base/env/real-env.ts'
-import { fromErrorData, VltavaError } from '../base/errors.ts'
+import { errnoOf, fromErrorData, VltavaError } from '../base/errors.ts'
 import { randomUuid } from '../base/uuid.ts'
 import type { DispatcherOptions } from '../workers/dispatcher.ts'
-import type { FromDispatcher, ToDispatcher } from '../workers/messages.ts'
+import {
+  type FromDispatcher,
+  type Lifeline,
+  logAddress,
+  parseLogAddress,
+  type ToDispatcher,
+} from '../workers/messages.ts'
 import { attachTransport } from './attach.ts'
 import { Control } from './control-link.ts'
 import type { LocalTransport } from './local-transport.ts'
@@ -32,18 +41,19 @@ export interface OpenedLocal {
 /** Notices that users may listen to. */
 export type NoticeListener = (message: FromDispatcher) => void
 
-const ADDRESS_PREFIX = 'vltava:'
+/** For a thread that attaches while the main thread is blocked; else it hears at once that nobody is there. */
 const ATTACH_TIMEOUT_MS = 5000
 
 /** Rejects with VltavaError DIRECTORY_*. */
 export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListener): Promise<OpenedLocal> {
-  const address = `${ADDRESS_PREFIX}${randomUuid(realEnv.random)}`
+  const logId = randomUuid(realEnv.random)
   const { directory, shards, retentionCheckMs, checkpointMs } = options
   const worker = new Worker(new URL('../workers/dispatcher-thread.js', import.meta.url), {
     name: 'vltava-dispatcher',
-    workerData: { options: { directory, shards, retentionCheckMs, checkpointMs }, address },
+    workerData: { options: { directory, shards, retentionCheckMs, checkpointMs }, logId },
     execArgv: [],
   })
+  const address = logAddress(worker.threadId, logId)
   let onClosed: (error: VltavaError | undefined) => void = () => undefined
   const closed = new Promise<VltavaError | undefined>((resolve) => {
     onClosed = resolve
@@ -88,44 +98,74 @@ export async function attachLocal(
   memoryBytes: number,
   onNotice: NoticeListener,
 ): Promise<OpenedLocal> {
-  if (!address.startsWith(ADDRESS_PREFIX)) {
+  const dispatcherThreadId = parseLogAddress(address)
+  if (dispatcherThreadId === undefined) {
     throw new VltavaError('INVALID_ARGUMENT', `'${address}' is not the address of an open log; pass log.address`)
   }
   const channel = new BroadcastChannel(address)
+  const lifeline = new MessageChannel()
   const control = new Control(
     randomUuid(realEnv.random),
     (message: ToDispatcher) => channel.postMessage(message),
     (isHeld) => (isHeld ? channel.ref() : channel.unref()),
     () => {
-      channel.postMessage({ type: 'detach', clientId: control.clientId } satisfies ToDispatcher)
-      channel.close()
+      leave()
       return Promise.resolve()
     },
   )
-  const timer = realEnv.timers.after(ATTACH_TIMEOUT_MS, () => deliver(noAnswer(address)))
   let deliver: (message: FromDispatcher) => void = () => undefined
+  const onGone = (): void => deliver({ type: 'closed' })
+  const leave = (): void => {
+    lifeline.port1.off('close', onGone)
+    lifeline.port1.postMessage('detach')
+    channel.postMessage({ type: 'detach', clientId: control.clientId } satisfies ToDispatcher)
+    lifeline.port1.close()
+    channel.close()
+  }
+  const timer = realEnv.timers.after(ATTACH_TIMEOUT_MS, () => deliver(noAnswer(address)))
   try {
-    const transport = await attachTransport(realEnv, control, memoryBytes, (receive) => {
-      deliver = receive
-      channel.onmessage = (event) => {
-        // Everything on this channel is ours: what clients ask, which `receive` passes over, and the answers.
-        const message = (event as { data: FromDispatcher }).data
+    const attaching = attachTransport(realEnv, control, memoryBytes, (receive) => {
+      deliver = (message) => {
         receive(message)
-        if (message.type === 'closed') channel.close()
+        if (message.type === 'closed') {
+          lifeline.port1.close()
+          channel.close()
+        }
         onNotice(message)
       }
+      // Everything on this channel is ours: what clients ask, which `receive` passes over, and the answers.
+      channel.onmessage = (event) => deliver((event as { data: FromDispatcher }).data)
     })
+    lifeline.port1.on('close', onGone)
+    lifeline.port1.unref()
+    void sendLifeline(dispatcherThreadId, { address, clientId: control.clientId, lifeline: lifeline.port2 }).then(
+      (isAlive) => {
+        timer.cancel() // It lives, and answers when its turn comes; or it is gone.
+        if (!isAlive) deliver(noAnswer(address))
+      },
+    )
+    const transport = await attaching
     channel.unref()
     return { transport, address }
   } catch (error) {
-    channel.close()
+    leave()
     throw error
   } finally {
     timer.cancel()
   }
 }
 
+/** False if there is no such thread, or if it is nobody who expects a lifeline. */
+async function sendLifeline(threadId: number, message: Lifeline): Promise<boolean> {
+  try {
+    await postMessageToThread(threadId, message, [message.lifeline])
+    return true
+  } catch (error) {
+    if (errnoOf(error).startsWith('ERR_WORKER_MESSAGING')) return false
+    throw error
+  }
+}
+
 function noAnswer(address: string): FromDispatcher {
-  const message = `no open log of this process answers ${address} within ${ATTACH_TIMEOUT_MS} ms`
-  return { type: 'failed', error: { code: 'LOG_CLOSED', message } }
+  return { type: 'failed', error: { code: 'LOG_CLOSED', message: `no open log of this process answers ${address}` } }
 }

@@ -9,6 +9,11 @@ import { CorruptRecordError } from '../base/errors.ts'
 import { VarintCursor } from '../base/varint.ts'
 import type { RecordHeader } from './batch-builder.ts'
 
+/** Before a record that may be plain there are at least so many bytes: its varints up to the key, at two bytes each. */
+const PLAIN_BYTES = 9
+/** Attributes and five one-byte varints. */
+const PLAIN_BODY_BYTES = 6
+
 export class RecordCursor {
   readonly bytes: Uint8Array
   /** Of the current record. */
@@ -39,6 +44,85 @@ export class RecordCursor {
 
   /** Moves to the next record; false after the last, when the batch's bytes must be used up exactly. */
   next(): boolean {
+    // The plain record (varints of one or two bytes, no headers) is decoded here, in local variables: three times as
+    // quick. Whatever does not look like one is decoded again from its start by #nextCarefully, which has the errors.
+    const bytes = this.bytes
+    const batchEnd = this.#end
+    let position = this.recordEnd
+    if (this.#remaining === 0 || position + PLAIN_BYTES > batchEnd) return this.#nextCarefully()
+    let low = bytes[position]!
+    let high = 0
+    if (low < 0x80) position += 1
+    else {
+      high = bytes[position + 1]!
+      if (high >= 0x80) return this.#nextCarefully()
+      low = (low & 0x7f) | (high << 7)
+      position += 2
+    }
+    const recordEnd = position + (low >>> 1)
+    if ((low & 1) !== 0 || recordEnd > batchEnd || recordEnd < position + PLAIN_BODY_BYTES) return this.#nextCarefully()
+
+    position += 1 // Attributes: unused, 0.
+    low = bytes[position]!
+    if (low < 0x80) position += 1
+    else {
+      high = bytes[position + 1]!
+      if (high >= 0x80) return this.#nextCarefully()
+      low = (low & 0x7f) | (high << 7)
+      position += 2
+    }
+    const timestampDelta = (low >>> 1) ^ -(low & 1)
+
+    low = bytes[position]!
+    if (low < 0x80) position += 1
+    else {
+      high = bytes[position + 1]!
+      if (high >= 0x80) return this.#nextCarefully()
+      low = (low & 0x7f) | (high << 7)
+      position += 2
+    }
+    const offsetDelta = (low >>> 1) ^ -(low & 1)
+
+    low = bytes[position]!
+    if (low < 0x80) position += 1
+    else {
+      high = bytes[position + 1]!
+      if (high >= 0x80) return this.#nextCarefully()
+      low = (low & 0x7f) | (high << 7)
+      position += 2
+    }
+    const keyLength = (low >>> 1) ^ -(low & 1)
+    const keyPosition = position
+    if (keyLength > 0) position += keyLength
+    if (keyLength < -1 || position >= recordEnd) return this.#nextCarefully()
+
+    low = bytes[position]!
+    if (low < 0x80) position += 1
+    else {
+      high = bytes[position + 1]!
+      if (high >= 0x80) return this.#nextCarefully()
+      low = (low & 0x7f) | (high << 7)
+      position += 2
+    }
+    const valueLength = (low >>> 1) ^ -(low & 1)
+    const valuePosition = position
+    if (valueLength > 0) position += valueLength
+    if (valueLength < -1 || position + 1 !== recordEnd || bytes[position] !== 0) return this.#nextCarefully()
+
+    this.timestampDelta = timestampDelta
+    this.offsetDelta = offsetDelta
+    this.keyPosition = keyPosition
+    this.keyLength = keyLength
+    this.valuePosition = valuePosition
+    this.valueLength = valueLength
+    this.headerCount = 0
+    this.headersPosition = recordEnd
+    this.recordEnd = recordEnd
+    this.#remaining -= 1
+    return true
+  }
+
+  #nextCarefully(): boolean {
     if (this.#remaining === 0) {
       if (this.recordEnd !== this.#end) {
         throw new CorruptRecordError(`batch has ${this.#end - this.recordEnd} bytes after its last record`)

@@ -11,23 +11,23 @@
  * busy keeps its end. The port needs a way that can transfer one, and that leads through the main thread: while that is
  * blocked, lifelines arrive late, attaching does not.
  */
-import { BroadcastChannel, type MessagePort, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
+import { BroadcastChannel, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { toErrorData, VltavaError } from '../base/errors.ts'
 import { Dispatcher, type DispatcherOptions } from './dispatcher.ts'
-import type { FromDispatcher, ToDispatcher } from './messages.ts'
+import { type FromDispatcher, type Lifeline, logAddress, type ToDispatcher } from './messages.ts'
 import type { ThreadHandle, ThreadSpawner } from './supervised-shard.ts'
 
 export interface DispatcherStart {
   readonly options: DispatcherOptions
-  /** Without the number of this thread, which completes it: see addressOf() in engine/open.ts. */
-  readonly address: string
+  readonly logId: string
 }
 
 assert(parentPort !== null, 'dispatcher-thread runs as a worker')
 const port = parentPort
-const { options, address } = workerData as DispatcherStart
+const { options, logId } = workerData as DispatcherStart
+const address = logAddress(threadId, logId)
 const channel = new BroadcastChannel(address)
 
 function spawn(file: string, data: unknown, name: string): ThreadHandle {
@@ -63,25 +63,47 @@ function send(message: FromDispatcher): void {
 
 let timer: { cancel(): void } | undefined
 
-/** Clients that attached and whose lifeline has not been closed; and those of which the end was seen first. */
-const attached = new Set<string>()
-const ended = new Set<string>()
-
-function holdLifeline(dispatcher: Dispatcher, { clientId, lifeline }: Lifeline): void {
-  lifeline.unref()
-  lifeline.on('close', () => {
-    if (attached.delete(clientId)) dispatcher.receive({ type: 'detach', clientId, isLost: true })
-    else ended.add(clientId)
-  })
-}
+/** Of each attached client, until its lifeline closes. 'ended': the lifeline closed before the client was heard of. */
+const clients = new Map<string, 'attached' | 'left' | 'ended'>()
 
 /** Takes a message of the broadcast channel, on which this thread's answers come back to nobody. */
 function hear(dispatcher: Dispatcher, message: ToDispatcher | FromDispatcher): void {
-  if (message.type === 'attach') {
-    if (ended.delete(message.clientId)) return
-    attached.add(message.clientId)
+  switch (message.type) {
+    case 'attach':
+      if (clients.get(message.clientId) === 'ended') {
+        clients.delete(message.clientId)
+        return
+      }
+      clients.set(message.clientId, 'attached')
+      dispatcher.receive(message)
+      return
+    case 'detach':
+      leave(dispatcher, message.clientId)
+      return
+    case 'request':
+      dispatcher.receive(message)
+      return
+    default:
+      return
   }
-  if (message.type === 'attach' || message.type === 'detach' || message.type === 'request') dispatcher.receive(message)
+}
+
+function leave(dispatcher: Dispatcher, clientId: string): void {
+  if (clients.get(clientId) !== 'attached') return
+  clients.set(clientId, 'left')
+  dispatcher.receive({ type: 'detach', clientId })
+}
+
+function holdLifeline(dispatcher: Dispatcher, { clientId, lifeline }: Lifeline): void {
+  // Its only message says that the client leaves, in order with the closing, which the broadcast channel is not.
+  lifeline.on('message', () => leave(dispatcher, clientId))
+  lifeline.on('close', () => {
+    const state = clients.get(clientId)
+    if (state === undefined) clients.set(clientId, 'ended')
+    else clients.delete(clientId)
+    if (state === 'attached') dispatcher.receive({ type: 'detach', clientId, isLost: true })
+  })
+  lifeline.unref()
 }
 
 /** The supervisor's clock. The port's listener keeps this thread alive, the timer need not. */

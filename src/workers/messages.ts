@@ -15,6 +15,7 @@
  *   4  i32  file descriptor                    4  u32  length of the errno name, 0: synced
  *                                              8  16   errno name, ASCII
  */
+import type { MessagePort } from 'node:worker_threads'
 import type { ErrorData } from '../base/errors.ts'
 import type { DamageReport } from '../log/partition-log.ts'
 import type { LogConfig } from '../log/topic-config.ts'
@@ -179,6 +180,24 @@ export type ToDispatcher =
   | { readonly type: 'detach'; readonly clientId: string; readonly isLost?: boolean }
   | { readonly type: 'request'; readonly clientId: string; readonly requestId: number; readonly request: AdminRequest }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
+
+/** Sent to the dispatcher's thread by a thread that attaches: see dispatcher-thread.ts. */
+export interface Lifeline {
+  readonly address: string
+  readonly clientId: string
+  readonly lifeline: MessagePort
+}
+
+/** What another thread attaches to: the dispatcher's thread, and which log it has open. */
+export function logAddress(dispatcherThreadId: number, logId: string): string {
+  return `vltava:${dispatcherThreadId}:${logId}`
+}
+
+/** The number of the dispatcher's thread; undefined if it is not an address. */
+export function parseLogAddress(address: string): number | undefined {
+  const match = /^vltava:(\d{1,15}):[\w-]+$/.exec(address)
+  return match === null ? undefined : Number(match[1])
+}
 
 export type FromDispatcher =
   | { readonly type: 'ready'; readonly damage: readonly DamageInfo[] }
