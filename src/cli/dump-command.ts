@@ -5,11 +5,11 @@ import { basename, dirname, resolve } from 'node:path'
 import { realEnv } from '../base/env/real-env.ts'
 import { formatIsoTime } from '../base/env/wall-time.ts'
 import { StorageError, VltavaError } from '../base/errors.ts'
-import { dumpIndex, type DumpedBatch, type DumpedRecord, dumpLog } from '../segment/dump.ts'
+import { dumpIndex, type DumpedBatch, type DumpedEntry, type DumpedRecord, dumpLog } from '../segment/dump.ts'
 import { parseSegmentFileName } from '../segment/names.ts'
+import { ByteSink } from './byte-sink.ts'
 import { type Command, EXIT_FAILED, EXIT_OK, parseArguments, UsageError } from './command.ts'
 import { dumpSmallFile, type DumpLine, SMALL_FILE_NAMES } from './dump-small-files.ts'
-import { writeJson, writeLine } from './output.ts'
 import { bytesAsJson } from './record-format.ts'
 
 const CONTROL_TYPES: Readonly<Record<number, string>> = { 0: 'abort', 1: 'commit' }
@@ -40,13 +40,16 @@ Example:
     const args = parseArguments(argv, { records: { type: 'boolean' } }, ['FILE'])
     const path = args.positionals[0]!
     const lines = linesOf(path, args.flag('records'))
+    const sink = new ByteSink(stdout)
     let faultCount = 0
     for (const line of lines) {
-      signal.throwIfAborted()
       if (line.isFault) faultCount += 1
-      if (args.json) await writeJson(stdout, line.fields)
-      else await writeLine(stdout, asText(line))
+      sink.text(`${args.json ? JSON.stringify(line.fields) : asText(line)}\n`)
+      if (!sink.isFull) continue
+      await sink.flush()
+      signal.throwIfAborted()
     }
+    await sink.flush()
     return faultCount === 0 ? EXIT_OK : EXIT_FAILED
   },
 }
@@ -104,8 +107,13 @@ function* dumpIndexLines(
 ): Generator<DumpLine, void, undefined> {
   for (const each of dumpIndex(realEnv.fs, path, suffix, baseOffset)) {
     if (each.type === 'fault') yield faultLine(each.position, each.what)
-    else yield { isFault: false, isIndented: false, fields: { type: 'entry', entry: each.entry, ...each.fields } }
+    else yield { isFault: false, isIndented: false, fields: { type: 'entry', entry: each.entry, ...inSnakeCase(each) } }
   }
+}
+
+function inSnakeCase({ fields }: DumpedEntry): Record<string, number> {
+  const named = Object.entries(fields).map(([name, value]) => [name.replace(/[A-Z]/g, '_$&').toLowerCase(), value])
+  return Object.fromEntries(named) as Record<string, number>
 }
 
 function batchFields(batch: DumpedBatch): DumpLine['fields'] {

@@ -42,6 +42,8 @@ export function isBrokenPipe(error: unknown): boolean {
 }
 
 const PROGRESS_INTERVAL_MS = 100
+/** Some terminals say 0. */
+const COLUMNS_UNKNOWN = 80
 
 /**
  * Progress: one line on a terminal, written over and over, erased at the end. On anything else it does nothing, so a
@@ -69,7 +71,8 @@ export class Progress {
   }
 
   #show(text: string): void {
-    const line = text.slice(0, Math.max(1, (this.#stream.columns ?? 80) - 1)) // A wrapped line could not be erased.
+    const columns = this.#stream.columns > 1 ? this.#stream.columns : COLUMNS_UNKNOWN
+    const line = text.slice(0, columns - 1) // A wrapped line could not be erased.
     this.#stream.write(`\r${line.padEnd(this.#shownLength)}`)
     this.#shownLength = line.length
   }

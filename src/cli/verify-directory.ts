@@ -209,7 +209,7 @@ class DirectoryCheck {
     const bytesTotal = sum(sizes.flat(), (size) => size)
     let bytesDone = 0
     signal.throwIfAborted()
-    const pool = await TaskPool.start(threadCount)
+    const pool = await TaskPool.start(threadCount, signal)
     try {
       const ofPartition = async (partition: Partition, index: number): Promise<SegmentReport[]> => {
         const mayHaveHoles = isCompacted(partition, files)
@@ -218,7 +218,7 @@ class DirectoryCheck {
             const nextBaseOffset = partition.bases[i + 1]
             const { directory } = partition
             const task = { directory, baseOffset, nextBaseOffset, withRecords, mayHaveHoles, isLive }
-            const report = await pool.verifySegment(task, signal)
+            const report = await pool.verifySegment(task)
             bytesDone += sizes[index]![i]!
             onProgress(bytesDone, bytesTotal)
             return report

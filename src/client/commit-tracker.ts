@@ -6,15 +6,14 @@
  */
 import { UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
 import type { Transport } from '../protocol/transport.ts'
-import type { ProducerBatch } from './producer-batch.ts'
-import type { ProducerPartition } from './producer-partition.ts'
+import type { Lane, ProducerBatch } from './producer-batch.ts'
 
 export class CommitTracker {
   readonly #transport: Transport
   readonly #onCommitted: (batch: ProducerBatch) => void
   readonly #onFailed: (batch: ProducerBatch, error: VltavaError) => void
   /** Oldest first. */
-  readonly #waiting = new Map<ProducerPartition, ProducerBatch[]>()
+  readonly #waiting = new Map<Lane, ProducerBatch[]>()
   #isWatching = false
 
   constructor(
@@ -58,13 +57,13 @@ export class CommitTracker {
     return false
   }
 
-  #isCommitted(lane: ProducerPartition, batch: ProducerBatch): boolean {
+  #isCommitted(lane: Lane, batch: ProducerBatch): boolean {
     if (this.#transport.topic(lane.topic) === undefined) return false
     const { committedOffset } = this.#transport.ends(lane.topic, lane.partition)
     return committedOffset >= batch.baseOffset + batch.recordCount
   }
 
-  #failureOf(lane: ProducerPartition): VltavaError | undefined {
+  #failureOf(lane: Lane): VltavaError | undefined {
     if (this.#transport.topic(lane.topic) === undefined) {
       const message = `topic=${lane.topic} was deleted before its records were synced`
       return new UnknownTopicOrPartitionError(lane.topic, lane.partition, message)
@@ -73,7 +72,7 @@ export class CommitTracker {
     return failure === undefined ? undefined : new VltavaError(failure.code, failure.message)
   }
 
-  #settle(lane: ProducerPartition, batches: ProducerBatch[]): void {
+  #settle(lane: Lane, batches: ProducerBatch[]): void {
     let done = 0
     while (done < batches.length && this.#isCommitted(lane, batches[done]!)) done += 1
     for (const batch of batches.splice(0, done)) this.#onCommitted(batch)

@@ -51,6 +51,8 @@ const FETCH_BYTES = 1 << 20
 class Position {
   readonly reader: PartitionReader
   isPaused = false
+  /** Raised by each seek: what was fetched before is out of date. */
+  seekCount = 0
   /** With `until: 'end'`: stop here. */
   endOffset = Number.POSITIVE_INFINITY
 
@@ -68,6 +70,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   /** Where the next round begins: whose turn it is. */
   #turn = 0
   #isIterating = false
+  #isUntilEnd = false
   #isClosed = false
   #hasChanged = false
   /** The fetch being handed out, and the offset that it was asked for. */
@@ -75,6 +78,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   #firstOffset = 0
   /** Batches already handed out of the current fetch end here; see position(). */
   #current: { key: string; nextOffset: number } | undefined
+  /** The batch that the loop's body has at this moment. */
+  #handedOut: { readonly position: Position; readonly batch: ConsumerBatch<K, V> } | undefined
 
   /** Made by log.consumer(). Throws VltavaError INVALID_ARGUMENT. */
   constructor(transport: Transport, options: ConsumerOptions<K, V> = {}) {
@@ -107,7 +112,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     for (const { topic, partition, offset } of wanted) {
       const key = keyOf(topic, partition)
       if (this.#positions.has(key)) throw new VltavaError('INVALID_ARGUMENT', `${key} is assigned twice`)
-      this.#positions.set(key, new Position(this.#transport.reader(topic, partition, offset)))
+      const position = new Position(this.#transport.reader(topic, partition, offset))
+      if (this.#isUntilEnd) stopAtEnd(position)
+      this.#positions.set(key, position)
       this.#transport.setInterest(topic, partition, true)
     }
     this.#hasChanged = true
@@ -119,7 +126,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   }
 
   unassign(): void {
-    for (const { reader } of this.#positions.values()) {
+    for (const position of this.#positions.values()) {
+      const { reader } = position
+      this.#expireHandedOut(position)
       if (!this.#transport.isClosed && this.#transport.topic(reader.topic) !== undefined) {
         this.#transport.setInterest(reader.topic, reader.partition, false)
       }
@@ -138,7 +147,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     this.#assertOpen()
     const position = this.#position(topic, partition)
     const offset = await this.#resolve(topic, partition, to)
+    if (this.#positions.get(keyOf(topic, partition)) !== position) return // Given up while the offset was looked for.
+    this.#expireHandedOut(position)
     position.reader.seek(offset)
+    position.seekCount += 1
     const key = keyOf(topic, partition)
     if (this.#current?.key === key) this.#current = { key, nextOffset: offset }
     this.#hasChanged = true
@@ -184,7 +196,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       throw new VltavaError('INVALID_ARGUMENT', 'this consumer is being read by another loop already')
     this.#isIterating = true
     try {
-      if (until === 'end') for (const position of this.#positions.values()) stopAtEnd(position)
+      this.#isUntilEnd = until === 'end'
+      if (this.#isUntilEnd) for (const position of this.#positions.values()) stopAtEnd(position)
       while (!this.#isClosed && signal?.aborted !== true) {
         const position = this.#nextReady()
         if (position !== undefined) {
@@ -198,6 +211,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       }
     } finally {
       this.#isIterating = false
+      this.#isUntilEnd = false
       this.#current = undefined
       for (const position of this.#positions.values()) position.endOffset = Number.POSITIVE_INFINITY
     }
@@ -245,7 +259,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     const key = keyOf(reader.topic, reader.partition)
     const { bytes, positions, highWatermark } = this.#fetched!
     const firstOffset = this.#firstOffset
-    const fetchEnd = reader.nextOffset
+    const { seekCount } = position
     const view = new RecordBatchView(bytes)
     let handedOut = firstOffset
     let batch: ConsumerBatch<K, V> | undefined
@@ -257,19 +271,25 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
         if (view.isControl || view.recordCount === 0) continue
         batch = new ConsumerBatch(reader.topic, reader.partition, view, firstOffset, highWatermark, this.#serdes)
         this.#current = { key, nextOffset: handedOut }
+        this.#handedOut = { position, batch }
         yield batch
         batch.expire()
         const isInterrupted = this.#isClosed || signal?.aborted === true || position.isPaused
-        if (isInterrupted || this.#positions.get(key) !== position || reader.nextOffset !== fetchEnd) return
+        if (isInterrupted || this.#positions.get(key) !== position || position.seekCount !== seekCount) return
       }
     } finally {
       batch?.expire()
+      this.#handedOut = undefined
       this.#current = undefined
       // A seek by the body has moved the reader already.
-      if (this.#positions.get(key) === position && reader.nextOffset === fetchEnd && handedOut !== fetchEnd) {
-        reader.seek(handedOut)
-      }
+      const isMoved = this.#positions.get(key) !== position || position.seekCount !== seekCount
+      if (!isMoved && handedOut !== reader.nextOffset) reader.seek(handedOut)
     }
+  }
+
+  /** The bytes of the batch that the loop's body has are about to go. */
+  #expireHandedOut(position: Position): void {
+    if (this.#handedOut?.position === position) this.#handedOut.batch.expire()
   }
 
   #hasNews(): boolean {

@@ -7,7 +7,19 @@
 import { fromErrorData, type ErrorData, type VltavaError } from '../base/errors.ts'
 import type { BatchListener, BatchMemory } from '../protocol/transport.ts'
 import { type BatchBuilder } from '../record/batch-builder.ts'
-import type { ProducerPartition } from './producer-partition.ts'
+
+/** What a batch knows of the lane that it goes through; see producer-partition.ts. */
+export interface Lane {
+  readonly topic: string
+  readonly partition: number
+  open: ProducerBatch | undefined
+  /** Nothing is under way or waits to be. */
+  readonly isIdle: boolean
+  closeOpen(): void
+  appended(batch: ProducerBatch): void
+  /** True: the batch's memory is kept, it will be submitted again. */
+  failed(batch: ProducerBatch, error: VltavaError, isUnknown: boolean): boolean
+}
 
 interface Waiter {
   readonly resolve: (baseOffset: number) => void
@@ -15,7 +27,7 @@ interface Waiter {
 }
 
 export class ProducerBatch implements BatchListener {
-  readonly partition: ProducerPartition
+  readonly partition: Lane
   readonly builder: BatchBuilder
   readonly memory: BatchMemory
   /** Monotonic time at which it is closed even if it is not full. */
@@ -29,7 +41,7 @@ export class ProducerBatch implements BatchListener {
   #waiter: Waiter | undefined
   #promise: Promise<number> | undefined
 
-  constructor(partition: ProducerPartition, builder: BatchBuilder, memory: BatchMemory, dueMs: number) {
+  constructor(partition: Lane, builder: BatchBuilder, memory: BatchMemory, dueMs: number) {
     this.partition = partition
     this.builder = builder
     this.memory = memory

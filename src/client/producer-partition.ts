@@ -15,7 +15,7 @@ import type { Acks, Transport } from '../protocol/transport.ts'
 import { NO_SEQUENCE, sequenceAfter } from '../record/batch-layout.ts'
 import { restampProducer } from '../record/batch-builder.ts'
 import type { CompressionName } from '../record/compression/codec.ts'
-import type { ProducerBatch } from './producer-batch.ts'
+import type { Lane, ProducerBatch } from './producer-batch.ts'
 
 const IN_FLIGHT_MAX = 5
 const EPOCH_MAX = 0x7fff
@@ -34,7 +34,7 @@ export interface ProducerCore {
   batchAppended(batch: ProducerBatch): void
 }
 
-export class ProducerPartition {
+export class ProducerPartition implements Lane {
   readonly topic: string
   readonly partition: number
   readonly #core: ProducerCore
@@ -111,7 +111,6 @@ export class ProducerPartition {
     this.#core.batchAppended(batch)
   }
 
-  /** True: the batch's memory is kept, it will be submitted again. */
   failed(batch: ProducerBatch, error: VltavaError, isUnknown: boolean): boolean {
     const isIdempotent = (this.#core.producerId ?? -1) >= 0
     if (isIdempotent && this.#hasGap && error.code === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && !isUnknown) {

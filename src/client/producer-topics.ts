@@ -8,6 +8,7 @@ import type { Clock } from '../base/env/env.ts'
 import { UnknownTopicOrPartitionError } from '../base/errors.ts'
 import type { TopicInfo, Transport } from '../protocol/transport.ts'
 import { partitionForKey } from './murmur2.ts'
+import type { Lane } from './producer-batch.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import { type ProducerCore, ProducerPartition } from './producer-partition.ts'
 
@@ -83,7 +84,7 @@ export class ProducerTopics {
   }
 
   /** The lane's batch is handed over: if it was the sticky one, records without a key go elsewhere now. */
-  moveSticky(topic: ProducerTopic, lane: ProducerPartition): ProducerPartition {
+  moveSticky(topic: ProducerTopic, lane: Lane): Lane {
     if (topic.sticky !== lane) return lane
     topic.sticky = this.#lane(topic, (lane.partition + 1) % topic.info.partitionCount)
     return topic.sticky

@@ -21,7 +21,7 @@ import {
 } from '../record/batch-builder.ts'
 import type { CompressionName } from '../record/compression/codec.ts'
 import { CommitTracker } from './commit-tracker.ts'
-import { ProducerBatch } from './producer-batch.ts'
+import { type Lane, ProducerBatch } from './producer-batch.ts'
 import {
   type AppendExtras,
   checkOptions,
@@ -29,7 +29,7 @@ import {
   type ProducerRecord,
   type RecordMetadata,
 } from './producer-options.ts'
-import type { ProducerCore, ProducerPartition } from './producer-partition.ts'
+import type { ProducerCore } from './producer-partition.ts'
 import { type ProducerTopic, ProducerTopics } from './producer-topics.ts'
 import type { Serde } from './serdes.ts'
 
@@ -52,11 +52,11 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #onError: ProducerOptions['onError']
   readonly #stopListening: () => void
   readonly #topics: ProducerTopics
-  readonly #openLanes = new Set<ProducerPartition>()
+  readonly #openLanes = new Set<Lane>()
   readonly #builders: BatchBuilder[] = []
   readonly #commits: CommitTracker
   #stickyTopic: string | undefined
-  #stickyLane: ProducerPartition | undefined
+  #stickyLane: Lane | undefined
   /** Batches that were opened and are neither acknowledged nor failed. */
   readonly #unfinished = new Set<ProducerBatch>()
   /** Bytes that the last append() found no memory for. */
@@ -249,7 +249,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   }
 
   /** append() without a key goes straight to this lane, until it is handed over. */
-  #rememberSticky(topic: ProducerTopic, lane: ProducerPartition): void {
+  #rememberSticky(topic: ProducerTopic, lane: Lane): void {
     if (topic.sticky !== lane || topic.info.isCompacted) return
     this.#stickyTopic = topic.name
     this.#stickyLane = lane
@@ -270,7 +270,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    */
   #openBatch(
     topicName: string,
-    lane: ProducerPartition,
+    lane: Lane,
     recordBytes: number,
     isSticky: boolean,
   ): ProducerBatch | undefined {
@@ -313,7 +313,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.#finished(batch)
   }
 
-  #closeLane(lane: ProducerPartition): void {
+  #closeLane(lane: Lane): void {
     if (lane.open === undefined) return
     if (lane === this.#stickyLane) this.#stickyTopic = undefined
     this.#openLanes.delete(lane)
@@ -324,7 +324,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     for (const lane of [...this.#openLanes]) this.#closeLane(lane)
   }
 
-  #closeIfUrgent(lane: ProducerPartition): void {
+  #closeIfUrgent(lane: Lane): void {
     if (lane.open?.isUrgent === true && lane.isIdle) this.#closeLane(lane)
   }
 

@@ -4,19 +4,22 @@
  * The answer for timestamp t is the first record, in offset order, whose timestamp is t or later; timestamps need not be
  * in order. So segments are looked at from the oldest: the first whose greatest timestamp reaches t holds the answer, if
  * it is not cut off by the log's ends. Inside it the time index gives an entry before which every timestamp is smaller.
+ *
+ * Where a batch is damaged that had to be looked at, the answer is not known: that is a DamagedLogError, never "none".
  */
-import type { Fs } from '../base/env/env.ts'
-import { errnoOf } from '../base/errors.ts'
+import type { File, Fs } from '../base/env/env.ts'
+import { errnoOf, VltavaError } from '../base/errors.ts'
 import type { OffsetAndTimestamp } from '../protocol/transport.ts'
-import { BATCH_HEADER_BYTES, CODEC_MASK } from '../record/batch-layout.ts'
+import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
 import type { RecordBatchView } from '../record/batch-view.ts'
 import { codecName, decompress } from '../record/compression/codec.ts'
 import { RecordCursor } from '../record/record-cursor.ts'
-import { BatchScan } from '../segment/batch-scan.ts'
-import { parseSegmentFileName } from '../segment/names.ts'
+import { BatchScan, findBatchBehind, judgeOffsetJump } from '../segment/batch-scan.ts'
+import { parsePartitionDirectoryName, parseSegmentFileName } from '../segment/names.ts'
 import { lookupInFile } from '../segment/offset-index.ts'
 import { segmentPath } from '../segment/segment.ts'
 import { lookupTimestampInFile } from '../segment/time-index.ts'
+import { DamagedLogError } from './partition-reader.ts'
 
 const NOT_FOUND: OffsetAndTimestamp = { offset: -1, timestamp: -1 }
 const DECOMPRESSED_BYTES_MAX = 256 << 20
@@ -29,6 +32,7 @@ export function lookupByTimestamp(
   logStartOffset: number,
   highWatermark: number,
 ): OffsetAndTimestamp {
+  if (Number.isNaN(timestamp)) throw new VltavaError('INVALID_ARGUMENT', 'the timestamp to look for is not a number')
   const bases = segmentBases(fs, directory)
   for (let i = 0; i < bases.length; i++) {
     const base = bases[i]!
@@ -54,10 +58,11 @@ export function lookupMaxTimestamp(
   highWatermark: number,
 ): OffsetAndTimestamp {
   let best = NOT_FOUND
-  for (const base of segmentBases(fs, directory)) {
-    if (base >= highWatermark) continue
+  const bases = segmentBases(fs, directory)
+  for (const [i, base] of bases.entries()) {
+    if ((bases[i + 1] ?? Number.POSITIVE_INFINITY) <= logStartOffset || base >= highWatermark) continue
     scanSegment(fs, directory, base, base, logStartOffset, highWatermark, (batch) => {
-      if (batch.maxTimestamp > best.timestamp) best = firstAtOrAfter(batch, batch.maxTimestamp, logStartOffset) ?? best
+      if (batch.maxTimestamp > best.timestamp) best = newestOf(batch, logStartOffset, best)
       return undefined
     })
   }
@@ -72,7 +77,7 @@ function segmentBases(fs: Fs, directory: string): number[] {
     .sort((a, b) => a - b)
 }
 
-/** Hands the batches of a segment from `offset` on to `look` until it finds something. */
+/** Hands the batches of a segment from `offset` on to `look` until it finds something. Throws DamagedLogError. */
 function scanSegment<T>(
   fs: Fs,
   directory: string,
@@ -82,7 +87,7 @@ function scanSegment<T>(
   highWatermark: number,
   look: (batch: RecordBatchView) => T | undefined,
 ): T | undefined {
-  const position = lookupInFile(fs, segmentPath(directory, base, '.index'), base, offset)
+  let start = lookupInFile(fs, segmentPath(directory, base, '.index'), base, offset)
   let file
   try {
     file = fs.open(segmentPath(directory, base, '.log'), 'read')
@@ -91,18 +96,83 @@ function scanSegment<T>(
     throw error
   }
   try {
-    const scan = new BatchScan(file, position, file.sizeBytes())
-    while (scan.next()) {
-      const { batch } = scan
-      if (batch.baseOffset >= highWatermark) return undefined
-      if (batch.lastOffset < logStartOffset) continue
-      const found = look(batch)
-      if (found !== undefined) return found
+    const fileBytes = file.sizeBytes()
+    // The index is derived and may be damaged: unless it leads to a batch at or before `offset`, it is not believed.
+    if (start > 0 && !isBatchAtOrBefore(file, start, fileBytes, offset)) start = 0
+    let expected = start === 0 ? base : UNKNOWN
+    for (;;) {
+      const scan = new BatchScan(file, start, fileBytes)
+      let fault: string | undefined
+      while (scan.next()) {
+        const { batch } = scan
+        if (batch.baseOffset >= highWatermark && (expected === UNKNOWN || expected >= highWatermark)) return undefined
+        fault = offsetFault(file, scan, fileBytes, expected, highWatermark)
+        if (fault !== undefined) break
+        expected = batch.lastOffset + 1
+        if (batch.lastOffset < logStartOffset) continue
+        const found = look(batch)
+        if (found !== undefined) return found
+      }
+      fault ??= scan.fault
+      // Behind the high watermark bytes are still being written.
+      if (fault === undefined || expected >= highWatermark) return undefined
+      const next = findBatchBehind(file, scan.position, fileBytes, Math.max(expected, base))
+      const nextOffset = next >= 0 ? baseOffsetAt(file, next, fileBytes) : Number.POSITIVE_INFINITY
+      if (nextOffset > logStartOffset) {
+        const damagedAt = Math.max(expected, logStartOffset)
+        const resumeOffset =
+          next >= 0 ? nextOffset : (segmentBases(fs, directory).find((b) => b > base) ?? highWatermark)
+        throw damagedLog(directory, damagedAt, resumeOffset, file.path, scan.position, fault)
+      }
+      start = next
+      expected = UNKNOWN
     }
-    return undefined
   } finally {
     file.close()
   }
+}
+
+/** Behind damage, and where the index led, no offset is due. */
+const UNKNOWN = -1
+
+function isBatchAtOrBefore(file: File, position: number, fileBytes: number, offset: number): boolean {
+  const scan = new BatchScan(file, position, fileBytes)
+  return scan.next() && scan.batch.baseOffset <= offset
+}
+
+function baseOffsetAt(file: File, position: number, fileBytes: number): number {
+  const scan = new BatchScan(file, position, fileBytes)
+  return scan.next() ? scan.batch.baseOffset : Number.POSITIVE_INFINITY
+}
+
+/** The CRC does not cover the offset: see judgeOffsetJump. */
+function offsetFault(
+  file: File,
+  scan: BatchScan,
+  fileBytes: number,
+  expected: number,
+  highWatermark: number,
+): string | undefined {
+  const { baseOffset, lastOffset } = scan.batch
+  if (lastOffset >= highWatermark) return `last offset ${lastOffset} is not below ${highWatermark}`
+  if (expected === UNKNOWN || baseOffset === expected) return undefined
+  const isHole = baseOffset > expected
+  if (isHole && judgeOffsetJump(file, scan.nextPosition, fileBytes, expected, lastOffset) !== 'damaged')
+    return undefined
+  return `base offset ${baseOffset} does not go on from ${expected}`
+}
+
+function damagedLog(
+  directory: string,
+  offset: number,
+  resumeOffset: number,
+  file: string,
+  position: number,
+  fault: string,
+): DamagedLogError {
+  const name = directory.slice(directory.lastIndexOf('/') + 1)
+  const { topic, partition } = parsePartitionDirectoryName(name) ?? { topic: name, partition: 0 }
+  return new DamagedLogError(topic, partition, offset, resumeOffset, file, position, fault)
 }
 
 function firstAtOrAfter(
@@ -110,19 +180,33 @@ function firstAtOrAfter(
   timestamp: number,
   logStartOffset: number,
 ): OffsetAndTimestamp | undefined {
-  const { baseOffset, baseTimestamp, isLogAppendTime, maxTimestamp } = batch
-  const codecId = batch.attributes & CODEC_MASK
-  const start = batch.position + BATCH_HEADER_BYTES
-  const bytes =
-    codecId === 0 ? batch.bytes : decompress(codecName(codecId), batch.bytes, start, batch.end, DECOMPRESSED_BYTES_MAX)
-  const cursor =
-    codecId === 0
-      ? new RecordCursor(bytes, start, batch.end, batch.recordCount)
-      : new RecordCursor(bytes, 0, bytes.length, batch.recordCount)
+  const cursor = recordsOf(batch)
   while (cursor.next()) {
-    const offset = baseOffset + cursor.offsetDelta
-    const recordTimestamp = isLogAppendTime ? maxTimestamp : baseTimestamp + cursor.timestampDelta
-    if (recordTimestamp >= timestamp && offset >= logStartOffset) return { offset, timestamp: recordTimestamp }
+    const found = placeOf(batch, cursor)
+    if (found.timestamp >= timestamp && found.offset >= logStartOffset) return found
   }
   return undefined
+}
+
+/** The newest of `best` and the batch's records from the log's start on, of equals the first. */
+function newestOf(batch: RecordBatchView, logStartOffset: number, best: OffsetAndTimestamp): OffsetAndTimestamp {
+  const cursor = recordsOf(batch)
+  let newest = best
+  while (cursor.next()) {
+    const found = placeOf(batch, cursor)
+    if (found.timestamp > newest.timestamp && found.offset >= logStartOffset) newest = found
+  }
+  return newest
+}
+
+function placeOf(batch: RecordBatchView, cursor: RecordCursor): OffsetAndTimestamp {
+  const timestamp = batch.isLogAppendTime ? batch.maxTimestamp : batch.baseTimestamp + cursor.timestampDelta
+  return { offset: batch.baseOffset + cursor.offsetDelta, timestamp }
+}
+
+function recordsOf(batch: RecordBatchView): RecordCursor {
+  const start = batch.position + BATCH_HEADER_BYTES
+  if (batch.codecId === 0) return new RecordCursor(batch.bytes, start, batch.end, batch.recordCount)
+  const bytes = decompress(codecName(batch.codecId), batch.bytes, start, batch.end, DECOMPRESSED_BYTES_MAX)
+  return new RecordCursor(bytes, 0, bytes.length, batch.recordCount)
 }

@@ -11,16 +11,23 @@
  * Invariant: logStartOffset <= nextOffset <= highWatermark, else OffsetOutOfRangeError.
  */
 import type { File, Fs } from '../base/env/env.ts'
+import { readFully } from '../base/file-io.ts'
 import { CorruptRecordError, errnoOf, OffsetOutOfRangeError, UnknownTopicOrPartitionError } from '../base/errors.ts'
 import type { FetchedBatches, PartitionEnds, PartitionReader } from '../protocol/transport.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
 import { batchFault, declaredBatchSize, RecordBatchView } from '../record/batch-view.ts'
 import { SlotState, type Watermarks } from '../ring/watermarks.ts'
-import { findNextBatch } from '../segment/batch-scan.ts'
+import { findBatchBehind, judgeOffsetJump } from '../segment/batch-scan.ts'
 import { lookupInFile } from '../segment/offset-index.ts'
 import { parseSegmentFileName } from '../segment/names.ts'
 import { segmentPath } from '../segment/segment.ts'
 import { SegmentWindow } from './segment-window.ts'
+
+/** Instead of a batch size. */
+const NOT_AT_HAND = 0
+const DAMAGED = -1
+/** Instead of an offset: behind damage, and where an index entry leads, no offset is due. */
+const UNKNOWN = -1
 
 /** Where a partition is, as the transport knows it at the moment: the words change with the shard's incarnation. */
 export interface PartitionPlace {
@@ -71,6 +78,10 @@ export class LocalPartitionReader implements PartitionReader {
   /** Where the index said to begin in the open segment, and whether a batch at or behind nextOffset was reached. */
   #startPosition = 0
   #isAligned = false
+  /** Base offset of the open segment, and of the batch that must come next in it. */
+  #base = 0
+  #expected = UNKNOWN
+  #sizeFault = ''
   #generation = -1
   #watermarks: Watermarks | undefined
 
@@ -128,14 +139,14 @@ export class LocalPartitionReader implements PartitionReader {
 
   #read(highWatermark: number, maxBytes: number): FetchedBatches | undefined {
     while (this.nextOffset < highWatermark) {
-      if (this.#file === undefined && !this.#openSegment()) return undefined
+      if (this.#file === undefined && !this.#openSegment()) return this.#nothingThere(highWatermark)
       const positions: number[] = []
       this.#collect(positions, highWatermark, maxBytes)
       if (positions.length > 0) {
         return { bytes: this.#window!.bytes, positions, highWatermark }
       }
       // The file has ended, or only batches below nextOffset were left in it.
-      if (this.#position >= this.#fileBytes && !this.#nextSegment()) return undefined
+      if (this.#position >= this.#fileBytes && !this.#nextSegment()) return this.#nothingThere(highWatermark)
     }
     return undefined
   }
@@ -145,66 +156,101 @@ export class LocalPartitionReader implements PartitionReader {
     const window = this.#window!
     let collectedBytes = 0
     while (this.nextOffset < highWatermark && collectedBytes < maxBytes) {
-      const sizeBytes = this.#sizeAt(this.#position, positions.length > 0)
-      if (sizeBytes === 0) break
-      const start = this.#position - window.start
-      const fault = batchFault(this.#batch, start, start + sizeBytes)
+      const hasCollected = positions.length > 0
+      const sizeBytes = this.#sizeAt(this.#position, hasCollected)
+      if (sizeBytes === NOT_AT_HAND) break
+      const fault = sizeBytes === DAMAGED ? this.#sizeFault : this.#faultAt(this.#position, sizeBytes, highWatermark)
       if (fault !== undefined) {
-        if (positions.length > 0) break
-        if (this.#startOver()) continue
-        throw this.#damage(fault)
-      }
-      const { lastOffset, baseOffset } = this.#batch
-      if (!this.#isAligned && lastOffset < this.nextOffset) {
-        this.#position += sizeBytes // Before the wanted offset: an index entry lies at or below it.
+        if (hasCollected) break
+        this.#passDamage(fault)
         continue
       }
-      if (this.#isAligned && baseOffset < this.nextOffset) {
-        if (positions.length > 0) break
-        throw this.#damage(`base offset ${baseOffset} does not go on from ${this.nextOffset}`)
-      }
+      const { lastOffset } = this.#batch
+      const start = this.#position - window.start
+      this.#position += sizeBytes
+      this.#expected = lastOffset + 1
+      if (lastOffset < this.nextOffset) continue // Before the wanted offset: an index entry lies at or below it.
       this.#isAligned = true
       positions.push(start)
       collectedBytes += sizeBytes
       this.nextOffset = lastOffset + 1
-      this.#position += sizeBytes
     }
     if (positions.length > 0) positions.push(this.#position - window.start)
   }
 
-  /** The index pointed at no batch: it is derived and may be damaged, so the segment is read from its start, once. */
+  /** What is wrong with the batch of `sizeBytes` at `position`, which is at hand; moves #batch there. */
+  #faultAt(position: number, sizeBytes: number, highWatermark: number): string | undefined {
+    const start = position - this.#window!.start
+    const fault = batchFault(this.#batch, start, start + sizeBytes)
+    if (fault !== undefined) return fault
+    const { baseOffset, lastOffset } = this.#batch
+    const expected = this.#expected
+    if (baseOffset === expected && lastOffset < highWatermark) return undefined
+    if (!this.#isAligned && this.#startPosition > 0 && baseOffset > this.nextOffset) return 'the index points too far'
+    const jump = `base offset ${baseOffset} does not go on from ${expected}`
+    if (lastOffset >= highWatermark) return `last offset ${lastOffset} is not below ${highWatermark}`
+    if (expected === UNKNOWN) return undefined
+    if (baseOffset < expected) return jump
+    // The CRC does not cover the offset. Compaction leaves holes; what follows tells whether this is one.
+    const verdict = judgeOffsetJump(this.#file!, position + sizeBytes, this.#fileBytes, expected, lastOffset)
+    if (verdict === 'unknown') return (this.#baseAfter(this.#base) ?? highWatermark) <= lastOffset ? jump : undefined
+    return verdict === 'damaged' ? jump : undefined
+  }
+
+  /**
+   * Damage at #position. If the index led here it may itself be damaged, being derived: the segment is read from its
+   * start, once. Damage that ends before the wanted offset is passed over. Everything else is thrown.
+   */
+  #passDamage(fault: string): void {
+    if (this.#startOver()) return
+    if (!this.#isAligned) {
+      const offsetMin = Math.max(this.#expected, this.#base)
+      const next = findBatchBehind(this.#file!, this.#position, this.#fileBytes, offsetMin)
+      if (next >= 0 && this.#baseOffsetAt(next) <= this.nextOffset) {
+        this.#position = next
+        this.#expected = UNKNOWN
+        return
+      }
+    }
+    throw this.#damage(fault)
+  }
+
   #startOver(): boolean {
     if (this.#isAligned || this.#startPosition === 0) return false
     this.#startPosition = 0
     this.#position = 0
+    this.#expected = this.#base
     return true
   }
 
   /**
-   * Size of the batch at `position`, whole and at hand; 0 if the segment ends there, or if the window would have to move
-   * although batches in it were collected already.
+   * Size of the batch at `position`, whole and at hand. NOT_AT_HAND if the segment ends there, or if the window would have
+   * to move although batches in it were collected already; DAMAGED if no batch can be there, why is in #sizeFault.
    */
   #sizeAt(position: number, hasCollected: boolean): number {
-    if (position + BATCH_HEADER_BYTES > this.#fileBytes) {
-      this.#fileBytes = this.#file!.sizeBytes()
-      if (position + BATCH_HEADER_BYTES > this.#fileBytes) return 0
+    if (position + BATCH_HEADER_BYTES > this.#fileBytes) this.#fileBytes = this.#file!.sizeBytes()
+    const left = this.#fileBytes - position
+    if (left < BATCH_HEADER_BYTES) {
+      if (left <= 0) {
+        // An index that leads to the end, or beyond, has led too far.
+        if (hasCollected || !this.#startOver()) return NOT_AT_HAND
+        return this.#sizeAt(0, false)
+      }
+      this.#sizeFault = `only ${left} bytes where a batch header needs ${BATCH_HEADER_BYTES}`
+      return DAMAGED
     }
-    if (!this.#has(position, BATCH_HEADER_BYTES, hasCollected)) return 0
+    if (!this.#has(position, BATCH_HEADER_BYTES, hasCollected)) return NOT_AT_HAND
     const sizeBytes = declaredBatchSize(this.#batch.view, position - this.#window!.start)
     if (sizeBytes < BATCH_HEADER_BYTES) {
-      if (hasCollected) return 0
-      if (this.#startOver()) return this.#sizeAt(0, false)
-      throw this.#damage(`batch size ${sizeBytes} is below the header's ${BATCH_HEADER_BYTES}`)
+      this.#sizeFault = `batch size ${sizeBytes} is below the header's ${BATCH_HEADER_BYTES}`
+      return DAMAGED
     }
+    if (sizeBytes > left) this.#fileBytes = this.#file!.sizeBytes()
     if (position + sizeBytes > this.#fileBytes) {
-      this.#fileBytes = this.#file!.sizeBytes()
-      if (position + sizeBytes > this.#fileBytes) {
-        if (hasCollected) return 0
-        if (this.#startOver()) return this.#sizeAt(0, false)
-        throw this.#damage(`batch size ${sizeBytes} exceeds the ${this.#fileBytes - position} bytes that are left`)
-      }
+      this.#sizeFault = `batch size ${sizeBytes} exceeds the ${this.#fileBytes - position} bytes that are left`
+      return DAMAGED
     }
-    return this.#has(position, sizeBytes, hasCollected) ? sizeBytes : 0
+    return this.#has(position, sizeBytes, hasCollected) ? sizeBytes : NOT_AT_HAND
   }
 
   #has(position: number, length: number, hasCollected: boolean): boolean {
@@ -218,25 +264,45 @@ export class LocalPartitionReader implements PartitionReader {
 
   #damage(fault: string): DamagedLogError {
     const file = this.#file!
-    const next = findNextBatch(file, this.#position + 1, this.#fileBytes, this.nextOffset)
-    let resumeOffset = this.#baseAfter(this.nextOffset) ?? this.ends().highWatermark
-    if (next >= 0) {
-      const header = new Uint8Array(BATCH_HEADER_BYTES)
-      file.read(header, 0, BATCH_HEADER_BYTES, next)
-      resumeOffset = new RecordBatchView(header).at(0).baseOffset
-    }
-    const offset = this.nextOffset
-    return new DamagedLogError(this.topic, this.partition, offset, resumeOffset, file.path, this.#position, fault)
+    const next = findBatchBehind(file, this.#position, this.#fileBytes, this.nextOffset)
+    const resumeOffset = next >= 0 ? this.#baseOffsetAt(next) : this.#baseAfter(this.#base)
+    return this.#damagedLog(resumeOffset, file.path, this.#position, fault)
+  }
+
+  #damagedLog(resumeOffset: number | undefined, file: string, position: number, fault: string): DamagedLogError {
+    const resume = Math.max(this.nextOffset, resumeOffset ?? this.ends().highWatermark)
+    return new DamagedLogError(this.topic, this.partition, this.nextOffset, resume, file, position, fault)
+  }
+
+  #baseOffsetAt(position: number): number {
+    const header = new Uint8Array(BATCH_HEADER_BYTES)
+    readFully(this.#file!, header, 0, BATCH_HEADER_BYTES, position)
+    return new RecordBatchView(header).at(0).baseOffset
+  }
+
+  /**
+   * No file has the next offset, although it lies between the log's ends. Retention, a deletion or a reopening may just
+   * have been quicker: then the next poll sees it in the shared words. Else records are lost, and waiting brings nothing.
+   */
+  #nothingThere(highWatermark: number): undefined {
+    const watermarks = this.#place.watermarks()
+    const { slot, directory } = this.#place
+    this.#closeSegment()
+    if (watermarks !== this.#watermarks || watermarks.generation(slot) !== this.#generation) return undefined
+    if (watermarks.state(slot) === SlotState.DELETED || watermarks.logStartOffset(slot) > this.nextOffset)
+      return undefined
+    const fault = `no segment has offset=${this.nextOffset}, the log's end is ${highWatermark}`
+    throw this.#damagedLog(this.#baseAfter(this.nextOffset), directory, 0, fault)
   }
 
   /** Opens the segment that holds nextOffset; false if it is not there at the moment. */
   #openSegment(): boolean {
     const base = this.#baseAtOrBelow(this.nextOffset)
-    if (base === undefined) return false
-    if (!this.#open(base)) return false
+    if (base === undefined || !this.#open(base)) return false
     const { directory } = this.#place
     this.#startPosition = lookupInFile(this.#fs, segmentPath(directory, base, '.index'), base, this.nextOffset)
     this.#position = this.#startPosition
+    this.#expected = this.#startPosition === 0 ? base : UNKNOWN
     this.#isAligned = false
     return true
   }
@@ -244,10 +310,14 @@ export class LocalPartitionReader implements PartitionReader {
   #nextSegment(): boolean {
     const { directory } = this.#place
     let base: number | undefined = this.nextOffset
-    if (this.#fs.stat(segmentPath(directory, base, '.log')) === undefined) base = this.#baseAfter(this.nextOffset)
+    const isNext = base > this.#base && this.#fs.stat(segmentPath(directory, base, '.log')) !== undefined
+    if (!isNext) base = this.#baseAfter(this.#base)
     this.#closeSegment()
     if (base === undefined || !this.#open(base)) return false
-    this.#isAligned = true
+    // Offsets that lie between two segments were compacted away.
+    this.nextOffset = Math.max(this.nextOffset, base)
+    this.#isAligned = base === this.nextOffset
+    this.#expected = base
     this.#startPosition = 0
     return true
   }
@@ -261,6 +331,7 @@ export class LocalPartitionReader implements PartitionReader {
       if (errnoOf(error) === 'ENOENT') return false
       throw error
     }
+    this.#base = base
     this.#window = new SegmentWindow(this.#file)
     this.#fileBytes = this.#file.sizeBytes()
     this.#position = 0
@@ -269,11 +340,20 @@ export class LocalPartitionReader implements PartitionReader {
 
   #bases(): number[] {
     const bases: number[] = []
-    for (const name of this.#fs.list(this.#place.directory)) {
+    for (const name of this.#names()) {
       const parsed = parseSegmentFileName(name)
       if (parsed?.suffix === '.log' && parsed.transient === '') bases.push(parsed.baseOffset)
     }
     return bases
+  }
+
+  #names(): string[] {
+    try {
+      return this.#fs.list(this.#place.directory)
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [] // The topic is being deleted.
+      throw error
+    }
   }
 
   #baseAtOrBelow(offset: number): number | undefined {

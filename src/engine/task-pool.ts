@@ -10,25 +10,31 @@ import type { SegmentReport, SegmentTask } from '../segment/verify.ts'
 
 export class TaskPool {
   readonly #pool: Piscina
+  readonly #stopListening: () => void
 
-  private constructor(pool: Piscina) {
+  private constructor(pool: Piscina, stopListening: () => void) {
     this.#pool = pool
+    this.#stopListening = stopListening
   }
 
-  /** `threadCount` threads, 1 or more; they start at once. */
-  static async start(threadCount: number): Promise<TaskPool> {
+  /** `threadCount` threads, 1 or more; they start at once. When `signal` aborts they are ended and their tasks reject. */
+  static async start(threadCount: number, signal: AbortSignal): Promise<TaskPool> {
     const { Piscina } = await import('piscina')
     const filename = fileURLToPath(new URL('../workers/pool-tasks.js', import.meta.url))
-    return new TaskPool(new Piscina({ filename, minThreads: threadCount, maxThreads: threadCount, execArgv: [] }))
+    const pool = new Piscina({ filename, minThreads: threadCount, maxThreads: threadCount, execArgv: [] })
+    // One listener for all tasks: Piscina would add one for each.
+    const onAbort = (): void => void pool.destroy()
+    signal.addEventListener('abort', onAbort, { once: true })
+    return new TaskPool(pool, () => signal.removeEventListener('abort', onAbort))
   }
 
-  /** Rejects with an AbortError when `signal` aborts; a thread that was at work on it is ended. */
-  async verifySegment(task: SegmentTask, signal: AbortSignal): Promise<SegmentReport> {
+  async verifySegment(task: SegmentTask): Promise<SegmentReport> {
     // Piscina does not know the types of its tasks; the name and this one belong together.
-    return (await this.#pool.run(task, { name: 'verifySegment', signal })) as SegmentReport
+    return (await this.#pool.run(task, { name: 'verifySegment' })) as SegmentReport
   }
 
   async close(): Promise<void> {
+    this.#stopListening()
     await this.#pool.destroy()
   }
 }

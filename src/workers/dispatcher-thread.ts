@@ -68,24 +68,15 @@ const clients = new Map<string, 'attached' | 'left' | 'ended'>()
 
 /** Takes a message of the broadcast channel, on which this thread's answers come back to nobody. */
 function hear(dispatcher: Dispatcher, message: ToDispatcher | FromDispatcher): void {
-  switch (message.type) {
-    case 'attach':
-      if (clients.get(message.clientId) === 'ended') {
-        clients.delete(message.clientId)
-        return
-      }
-      clients.set(message.clientId, 'attached')
-      dispatcher.receive(message)
+  if (message.type === 'attach') {
+    if (clients.get(message.clientId) === 'ended') {
+      clients.delete(message.clientId)
       return
-    case 'detach':
-      leave(dispatcher, message.clientId)
-      return
-    case 'request':
-      dispatcher.receive(message)
-      return
-    default:
-      return
+    }
+    clients.set(message.clientId, 'attached')
   }
+  if (message.type === 'attach' || message.type === 'request') dispatcher.receive(message)
+  if (message.type === 'detach') leave(dispatcher, message.clientId)
 }
 
 function leave(dispatcher: Dispatcher, clientId: string): void {

@@ -21,7 +21,14 @@ import type { Doorbell } from '../ring/doorbell.ts'
 import { Watermarks } from '../ring/watermarks.ts'
 import { type ClientEnd, openClientEnd } from './client-end.ts'
 import { FlusherPort } from './flusher.ts'
-import { type EngineLimits, type FromShard, PRODUCE, type ShardRequest, type ShardStart, type ToShard } from './messages.ts'
+import {
+  type EngineLimits,
+  type FromShard,
+  PRODUCE,
+  type ShardRequest,
+  type ShardStart,
+  type ToShard,
+} from './messages.ts'
 import { MonitoredFs } from './monitored-fs.ts'
 import { ShardPartitions, type ShardPartition } from './shard-partitions.ts'
 

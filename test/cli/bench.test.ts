@@ -99,16 +99,6 @@ describe('every result', () => {
       expect(max).toBeGreaterThanOrEqual(p99!)
     }
   })
-
-  it('of a long run tells whether memory grows', async () => {
-    const { status, stdout } = await bench('end-to-end', '--json', '--rate', '1000', '--seconds', '22')
-    expect(status).toBe(0)
-    const { rss, verified } = JSON.parse(stdout) as { rss: Record<string, number>; verified: number }
-    expect(verified).toBe(22_000)
-    expect(Object.keys(rss)).toEqual([
-      'samples', 'first_quarter_bytes', 'last_quarter_bytes', 'slope_bytes_per_minute',
-    ]) // prettier-ignore
-  })
 })
 
 it('without --json prints a table', async () => {

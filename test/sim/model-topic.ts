@@ -34,24 +34,19 @@ export class ModelTopic {
   readonly partitions: ModelPartition[] = []
   /** `maybe`: a request to delete it is under way, or was not answered with success. */
   existence: 'yes' | 'maybe' | 'no' = 'yes'
-  configs: Configs
-  /** Settings that a request may have brought that was not answered with success. */
-  maybeConfigs: Configs[] = []
-  /** Settings that were, or may have been, in force at any time. */
-  readonly #everHad: Configs[] = []
+  /** Records may vanish from the front at any time. */
+  hasRetention = false
+  /** The log may have set the records' timestamps. */
+  mayStamp = false
+  /** Each setting's possible values: one, unless a request to change it was not answered with success. */
+  readonly #settings = new Map<string, Set<string>>()
 
   constructor(id: string, name: string, partitionCount: number, configs: Configs) {
     this.id = id
     this.name = name
-    this.configs = configs
-    this.#everHad.push(configs)
+    for (const [setting, value] of Object.entries(configs)) this.mayHave(setting, value)
+    this.hasRetention ||= configs['retention.ms'] === undefined
     this.partition(partitionCount - 1)
-  }
-
-  /** A request to set these is about to be made. */
-  mayHave(configs: Configs): void {
-    this.maybeConfigs.push(configs)
-    this.#everHad.push(configs)
   }
 
   partition(index: number): ModelPartition {
@@ -59,13 +54,28 @@ export class ModelTopic {
     return this.partitions[index]!
   }
 
-  /** Records may vanish from the front at any time. */
-  get hasRetention(): boolean {
-    return this.#everHad.some(({ 'retention.ms': ms, 'retention.bytes': bytes }) => ms !== '-1' || (bytes ?? '-1') !== '-1')
+  /** A request to set this is about to be made. */
+  mayHave(setting: string, value: string): void {
+    const values = this.#settings.get(setting) ?? new Set()
+    values.add(value)
+    this.#settings.set(setting, values)
+    if ((setting === 'retention.ms' || setting === 'retention.bytes') && value !== '-1') this.hasRetention = true
+    if (setting === 'message.timestamp.type' && value === 'LogAppendTime') this.mayStamp = true
   }
 
-  /** The log may have set the records' timestamps. */
-  get mayStamp(): boolean {
-    return this.#everHad.some((configs) => configs['message.timestamp.type'] === 'LogAppendTime')
+  /** The request was answered with success. */
+  has(setting: string, value: string): void {
+    this.#settings.set(setting, new Set([value]))
+  }
+
+  /** Why these cannot be the topic's settings, or undefined. */
+  configsFault(configs: Configs): string | undefined {
+    for (const [setting, values] of this.#settings) {
+      const value = configs[setting]
+      if (value === undefined ? values.size === 1 : !values.has(value)) {
+        return `${setting} is ${value}, and was set to ${[...values].join(' or ')}`
+      }
+    }
+    return undefined
   }
 }

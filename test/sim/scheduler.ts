@@ -116,8 +116,9 @@ export class Scheduler {
       }
     }
     this.eventCount += 1
-    if (dueMs <= nowMs || ready.length === 0 || this.random.next() * (weight + this.#timeWeight) >= weight) {
-      if (dueMs === Infinity) this.fail('nothing can happen any more, and nothing is due')
+    const isTimeDrawn = this.random.next() * (weight + this.#timeWeight) >= weight
+    if (ready.length === 0 && dueMs === Infinity) this.fail('nothing can happen any more, and nothing is due')
+    if (dueMs <= nowMs || ready.length === 0 || (isTimeDrawn && dueMs < Infinity)) {
       this.#record(TIME_LABEL)
       this.clock.advance(Math.max(0, dueMs - nowMs))
       return

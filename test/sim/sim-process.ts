@@ -35,8 +35,8 @@ export type FailpointListener = (thread: string, name: string) => void
 export class SimProcess {
   /** Threads of all shard incarnations that have not ended. */
   readonly threads = new Set<SimThread>()
-  readonly notices: FromDispatcher[] = []
-  isKilled = false
+  /** Called when a shard is started again. */
+  onRestart: () => void = () => undefined
   readonly #env: SimEnv
   readonly #scheduler: Scheduler
   readonly #options: DispatcherOptions
@@ -47,6 +47,7 @@ export class SimProcess {
   readonly #dispatcherFs: OwnedFs
   readonly #clientFs: OwnedFs
   readonly #sources: Source[] = []
+  readonly #labels = new Set<string>()
   #dispatcher: Dispatcher | undefined
   #nextTickMs = Infinity
 
@@ -85,7 +86,6 @@ export class SimProcess {
       onClosed = resolve
     })
     const listen = (message: FromDispatcher): void => {
-      this.notices.push(message)
       if (message.type === 'closed') onClosed(message.error === undefined ? undefined : fromErrorData(message.error))
     }
     const close = async (control: Control): Promise<void> => {
@@ -164,7 +164,7 @@ export class SimProcess {
       this.#env.fs,
       (label, fs) => this.#envFor(label, fs),
       (thread) => {
-        this.threads.add(thread)
+        this.#started(thread)
         thread.onEnd(() => this.threads.delete(thread))
       },
     )
@@ -181,6 +181,12 @@ export class SimProcess {
     } catch (error) {
       failed(error)
     }
+  }
+
+  #started(thread: SimThread): void {
+    this.threads.add(thread)
+    if (this.#labels.has(thread.label)) this.onRestart()
+    this.#labels.add(thread.label)
   }
 
   #ticks(dispatcher: Dispatcher): Source {
@@ -204,7 +210,6 @@ export class SimProcess {
 
   /** Nothing of the process happens from now on. What becomes of the disk is the caller's choice. */
   kill(): void {
-    this.isKilled = true
     for (const source of this.#sources) this.#scheduler.remove(source)
     for (const thread of this.threads) thread.vanish()
     this.threads.clear()

@@ -106,15 +106,16 @@ async function alter(world: World, client: SimClient, actor: Actor): Promise<voi
   const { name } = topic
   const drawn = drawConfigs(actor, world)
   const setting = actor.random.pick(Object.keys(drawn).filter((key) => key !== 'message.timestamp.type'))
-  const changed = { ...topic.configs, [setting]: drawn[setting]! }
-  topic.mayHave(changed)
+  const value = drawn[setting]!
+  topic.mayHave(setting, value)
   try {
-    await world.call(`settings of ${name}`, client.log.admin.alterConfigs(name, { [setting]: drawn[setting]! }))
+    await world.call(`settings of ${name}`, client.log.admin.alterConfigs(name, { [setting]: value }))
   } catch (error) {
     world.expectError(error, `settings of ${name}`, ['UNKNOWN_TOPIC_OR_PARTITION'])
     return
   }
-  topic.configs = changed
+  topic.has(setting, value)
+  world.scheduler.note(`set ${name} ${setting}=${value}`)
 }
 
 async function trim(world: World, client: SimClient, actor: Actor): Promise<void> {

@@ -105,6 +105,10 @@ export class World {
       this.count(`failpoint ${name}`)
       this.onFailpoint(thread, name)
     })
+    this.process.onRestart = () => {
+      this.count('shard restarts')
+      this.model.shardRestarts += 1
+    }
     return this.process
   }
 

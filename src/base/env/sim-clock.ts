@@ -28,8 +28,9 @@ export class SimClock implements Clock, Timers {
     this.#wallMs = startWallMs
   }
 
+  /** A whole number, as Date.now() gives it. */
   wallMs(): number {
-    return this.#wallMs
+    return Math.floor(this.#wallMs)
   }
 
   monotonicMs(): number {

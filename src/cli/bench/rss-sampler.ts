@@ -20,21 +20,26 @@ export class RssSampler {
     return this
   }
 
+  /** Undefined after a short run. */
   stop(): RssTrend | undefined {
     this.#timer?.cancel()
-    const samples = this.#samples
-    if (samples.length < SAMPLES_MIN) return undefined
-    const quarter = Math.floor(samples.length / 4)
-    return {
-      samples: samples.length,
-      firstQuarterBytes: median(samples.slice(0, quarter)),
-      lastQuarterBytes: median(samples.slice(-quarter)),
-      slopeBytesPerMinute: theilSen(samples.slice(quarter)) * (60_000 / INTERVAL_MS),
-    }
+    return rssTrend(this.#samples)
   }
 }
 
-export function median(values: readonly number[]): number {
+/** `samples` in bytes, one each INTERVAL_MS; undefined if they are too few. */
+export function rssTrend(samples: readonly number[]): RssTrend | undefined {
+  if (samples.length < SAMPLES_MIN) return undefined
+  const quarter = Math.floor(samples.length / 4)
+  return {
+    samples: samples.length,
+    firstQuarterBytes: median(samples.slice(0, quarter)),
+    lastQuarterBytes: median(samples.slice(-quarter)),
+    slopeBytesPerMinute: theilSen(samples.slice(quarter)) * (60_000 / INTERVAL_MS),
+  }
+}
+
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
