@@ -37,7 +37,7 @@ export interface Topic {
 export class TopicStore {
   readonly #fs: Fs
   readonly #directory: string
-  readonly #topics = new Map<string, Topic>()
+  #topics: ReadonlyMap<string, Topic> = new Map()
 
   private constructor(env: Env, directory: string) {
     this.#fs = env.fs
@@ -49,7 +49,8 @@ export class TopicStore {
     const store = new TopicStore(env, directory)
     const bytes = readSmallFile(env.fs, `${directory}/${TOPICS_FILE}`)
     if (bytes !== undefined) store.#parse(new TextDecoder().decode(bytes))
-    if (store.#adopt(env)) store.#write()
+    const adopted = store.#strangers(env)
+    if (adopted.length > 0) store.put(adopted)
     return store
   }
 
@@ -79,20 +80,21 @@ export class TopicStore {
     return [...this.#topics.values()]
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns; nothing has changed if it throws StorageError. */
   put(topics: readonly Topic[]): void {
-    for (const topic of topics) this.#topics.set(topic.name, topic)
-    this.#write()
+    this.#replace(new Map([...this.#topics, ...topics.map((topic) => [topic.name, topic] as const)]))
   }
 
+  /** As put(). */
   remove(name: string): void {
-    this.#topics.delete(name)
-    this.#write()
+    this.#replace(new Map([...this.#topics].filter(([other]) => other !== name)))
   }
 
-  #write(): void {
-    const content = JSON.stringify({ version: TOPICS_VERSION, topics: this.all() }, undefined, 1)
+  /** The file first: what could not be written is not remembered either, or a later write would bring it. */
+  #replace(topics: ReadonlyMap<string, Topic>): void {
+    const content = JSON.stringify({ version: TOPICS_VERSION, topics: [...topics.values()] }, undefined, 1)
     replaceFile(this.#fs, this.#directory, TOPICS_FILE, new TextEncoder().encode(content))
+    this.#topics = topics
   }
 
   #parse(text: string): void {
@@ -111,16 +113,19 @@ export class TopicStore {
       throw new VltavaError('DIRECTORY_VERSION', `${message}. Open the directory with the newer release that wrote it.`)
     }
     if (!Array.isArray(parsed['topics'])) throw new VltavaError('DIRECTORY_CORRUPT', `${file} has no list of topics`)
+    const topics = new Map<string, Topic>()
     for (const entry of parsed['topics']) {
       const topic = toTopic(entry)
       if (topic === undefined) {
         throw new VltavaError('DIRECTORY_CORRUPT', `${file} has a malformed topic: ${JSON.stringify(entry)}`)
       }
-      this.#topics.set(topic.name, topic)
+      topics.set(topic.name, topic)
     }
+    this.#topics = topics
   }
 
-  #adopt(env: Env): boolean {
+  /** Topics that have directories and are not in the file. */
+  #strangers(env: Env): Topic[] {
     const found = new Map<string, { id: string | undefined; partitions: number }>()
     for (const entry of env.fs.list(this.#directory)) {
       const parsed = parsePartitionDirectoryName(entry)
@@ -133,16 +138,13 @@ export class TopicStore {
       topic.partitions = Math.max(topic.partitions, parsed.partition + 1)
       found.set(parsed.topic, topic)
     }
-    for (const [name, { id, partitions }] of found) {
-      this.#topics.set(name, {
-        name,
-        id: id ?? randomUuid(env.random),
-        partitions,
-        configs: ADOPTED_CONFIGS,
-        isDeleting: false,
-      })
-    }
-    return found.size > 0
+    return [...found].map(([name, { id = randomUuid(env.random), partitions }]) => ({
+      name,
+      id,
+      partitions,
+      configs: ADOPTED_CONFIGS,
+      isDeleting: false,
+    }))
   }
 }
 

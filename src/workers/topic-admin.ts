@@ -6,7 +6,13 @@
  */
 import { assert, unreachable } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
-import { type ErrorData, fromErrorData, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
+import {
+  type ErrorData,
+  fromErrorData,
+  StorageError,
+  UnknownTopicOrPartitionError,
+  VltavaError,
+} from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'
 import { randomUuid } from '../base/uuid.ts'
 import type { PartitionOffset } from '../log/offset-checkpoint.ts'
@@ -207,16 +213,33 @@ export class TopicAdmin {
       configs: { ...configs },
       isDeleting: false,
     }))
+    // A deletion whose files a failing disk would not give up: they must not come back as the new topic's.
+    for (const left of this.#directory.topics.all()) {
+      if (left.isDeleting && created.some(({ name }) => name === left.name)) this.#finishDeletion(left)
+    }
     this.#directory.topics.put(created)
     this.#env.failpoint('create-topic:after-file')
+    const added = created.flatMap((topic) => this.#place(topic, topic.partitions))
+    const made = created.map(({ name }) => this.#known(name))
     try {
-      await this.#openNew(created.flatMap((topic) => this.#place(topic, topic.partitions)))
+      await this.#openNew(added)
     } catch (error) {
-      await this.#drop(created.map(({ name }) => this.#known(name)))
+      if (!(error instanceof VltavaError)) throw error
+      await this.#undoCreation(made)
       throw error
     }
-    this.#send({ type: 'topics', changed: created.map(({ name }) => describe(this.#topics.get(name)!)), removed: [] })
+    this.#send({ type: 'topics', changed: made.map(describe), removed: [] })
     return undefined
+  }
+
+  async #undoCreation(made: readonly PlacedTopic[]): Promise<void> {
+    try {
+      await this.#drop(made)
+    } catch (error) {
+      if (!(error instanceof VltavaError)) throw error
+      // The disk takes no note of it: then they exist, offline as they are, and everybody had better know.
+      this.#send({ type: 'topics', changed: made.map(describe), removed: [] })
+    }
   }
 
   /** Partitions of a shard that is being restarted are opened by the restart. */
@@ -251,30 +274,42 @@ export class TopicAdmin {
     return undefined
   }
 
-  /** Durable step by step; what a crash interrupts the next open finishes. */
+  /**
+   * Durable once the file says it, or StorageError and nothing has happened. What a crash or a failing disk leaves of the
+   * directories goes with the next open, or before a topic of that name is created.
+   */
   async #drop(topics: readonly PlacedTopic[]): Promise<void> {
     this.#directory.topics.put(topics.map(({ topic }) => ({ ...topic, isDeleting: true })))
     this.#env.failpoint('delete-topic:after-file')
     for (const { topic, partitions } of topics) {
       this.#topics.delete(topic.name)
-      for (const { partition, shardIndex, slot } of partitions) {
-        this.#bySlot[shardIndex]![slot] = undefined
-        await this.#askIfUp(shardIndex, { type: 'delete', slot })
-        this.#removeDirectory(topic.name, partition)
+      for (const { shardIndex, slot } of partitions) this.#bySlot[shardIndex]![slot] = undefined
+      for (const { shardIndex, slot } of partitions) {
+        if (await this.#askIfUp(shardIndex, { type: 'delete', slot })) continue
+        // A dying thread may write for as long as it lives, by names that a new topic could have.
+        await this.#shards[shardIndex]!.stop()
       }
-      this.#forget(topic.name)
+    }
+    for (const { topic } of topics) {
+      try {
+        this.#finishDeletion({ ...topic, isDeleting: true })
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error
+      }
     }
   }
 
   /**
    * For requests that a shard need not hear while it is restarted: its next incarnation is told of the state as it is
-   * then. Rejects with the shard's own errors.
+   * then. False if it did not hear. Rejects with the shard's own errors.
    */
-  async #askIfUp(shardIndex: number, request: ShardRequest): Promise<void> {
+  async #askIfUp(shardIndex: number, request: ShardRequest): Promise<boolean> {
     try {
       await this.#shards[shardIndex]!.ask(request)
+      return true
     } catch (error) {
       if (!(error instanceof VltavaError) || error.code !== 'SHARD_UNAVAILABLE') throw error
+      return false
     }
   }
 
@@ -293,7 +328,7 @@ export class TopicAdmin {
     })
   }
 
-  /** A deletion that a stop interrupted: no shard has its partitions open. */
+  /** No shard has its partitions open. Throws StorageError; may be called again. */
   #finishDeletion(topic: Topic): void {
     for (let partition = 0; partition < topic.partitions; partition++) this.#removeDirectory(topic.name, partition)
     this.#forget(topic.name)
@@ -323,8 +358,13 @@ export class TopicAdmin {
     this.#checkSlots(count - topic.partitions)
     const grown = { ...topic, partitions: count }
     this.#directory.topics.put([grown])
-    await this.#openNew(this.#place(grown, count))
-    this.#send({ type: 'topics', changed: [describe(this.#topics.get(name)!)], removed: [] })
+    const added = this.#place(grown, count)
+    try {
+      await this.#openNew(added)
+    } finally {
+      // They are in the file: they exist, even if the disk does not let one of them be used.
+      this.#send({ type: 'topics', changed: [describe(this.#known(name))], removed: [] })
+    }
     return undefined
   }
 
@@ -333,8 +373,9 @@ export class TopicAdmin {
     const merged = Object.entries({ ...placed.topic.configs, ...changes }).filter((entry) => entry[1] !== null)
     const configs = Object.fromEntries(merged) as TopicConfigs
     const config = parseTopicConfigs(name, configs)
-    placed.topic = { ...placed.topic, configs }
-    this.#directory.topics.put([placed.topic])
+    const altered = { ...placed.topic, configs }
+    this.#directory.topics.put([altered])
+    placed.topic = altered
     for (const { shardIndex, slot } of placed.partitions) {
       await this.#askIfUp(shardIndex, { type: 'configure', slot, config })
     }

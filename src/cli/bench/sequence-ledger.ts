@@ -53,7 +53,7 @@ export class SequenceLedger {
 
   /** Undefined if the chunk is full. */
   #find(index: number): Chunk | undefined {
-    if (index < 0) return undefined
+    if (index < this.#fullBelow || this.#full.has(index)) return undefined
     let chunk = this.#open.get(index)
     if (chunk === undefined) {
       chunk = { words: new Int32Array(CHUNK_SEQUENCES >>> 5), left: CHUNK_SEQUENCES }
