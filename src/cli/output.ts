@@ -4,6 +4,7 @@
  * When the reader of stdout goes away (`| head`), writes end without a word: `isClosed` becomes true and main.ts aborts
  * the command's signal, so that loops end and the log is closed in order.
  */
+import type { Clock } from '../base/env/env.ts'
 import { realEnv } from '../base/env/real-env.ts'
 
 /** True once nobody will read what is written to `stream`. */
@@ -45,33 +46,43 @@ const PROGRESS_INTERVAL_MS = 100
 /** Some terminals say 0. */
 const COLUMNS_UNKNOWN = 80
 
+/** What of a stream Progress uses: NodeJS.WriteStream is one. */
+export interface Terminal {
+  readonly isTTY?: boolean
+  readonly columns?: number
+  write(text: string): boolean
+}
+
 /**
  * Progress: one line on a terminal, written over and over, erased at the end. On anything else it does nothing, so a
  * pipe or a file never holds half-drawn lines. Cheap enough to be called for every batch.
  */
 export class Progress {
-  readonly #stream: NodeJS.WriteStream
+  readonly #stream: Terminal
+  readonly #clock: Clock
   readonly #isLive: boolean
   #nextMs = 0
   #shownLength = 0
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: Terminal, clock: Clock = realEnv.clock) {
     this.#stream = stream
+    this.#clock = clock
     this.#isLive = stream.isTTY === true
-    if (this.#isLive) this.#nextMs = realEnv.clock.monotonicMs() + PROGRESS_INTERVAL_MS
+    if (this.#isLive) this.#nextMs = clock.monotonicMs() + PROGRESS_INTERVAL_MS
   }
 
   /** Shows what `describe` says, at most ten times a second; it is called only then. */
   update(describe: () => string): void {
     if (!this.#isLive) return
-    const now = realEnv.clock.monotonicMs()
+    const now = this.#clock.monotonicMs()
     if (now < this.#nextMs) return
     this.#nextMs = now + PROGRESS_INTERVAL_MS
     this.#show(describe())
   }
 
   #show(text: string): void {
-    const columns = this.#stream.columns > 1 ? this.#stream.columns : COLUMNS_UNKNOWN
+    const { columns: told = 0 } = this.#stream
+    const columns = told > 1 ? told : COLUMNS_UNKNOWN
     const line = text.slice(0, columns - 1) // A wrapped line could not be erased.
     this.#stream.write(`\r${line.padEnd(this.#shownLength)}`)
     this.#shownLength = line.length

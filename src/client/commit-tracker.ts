@@ -8,12 +8,17 @@ import { UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
 import type { Transport } from '../protocol/transport.ts'
 import type { Lane, ProducerBatch } from './producer-batch.ts'
 
+/** Of one lane, oldest first; `unwatch` is undefined if its topic was gone already. */
+interface Waiting {
+  readonly batches: ProducerBatch[]
+  readonly unwatch: (() => void) | undefined
+}
+
 export class CommitTracker {
   readonly #transport: Transport
   readonly #onCommitted: (batch: ProducerBatch) => void
   readonly #onFailed: (batch: ProducerBatch, error: VltavaError) => void
-  /** Oldest first. */
-  readonly #waiting = new Map<Lane, ProducerBatch[]>()
+  readonly #waiting = new Map<Lane, Waiting>()
   #isWatching = false
 
   constructor(
@@ -29,11 +34,11 @@ export class CommitTracker {
   add(batch: ProducerBatch): void {
     const lane = batch.partition
     const waiting = this.#waiting.get(lane)
-    if (waiting === undefined) {
-      this.#waiting.set(lane, [batch])
-      this.#transport.setInterest(lane.topic, lane.partition, true)
+    if (waiting !== undefined) {
+      waiting.batches.push(batch)
     } else {
-      waiting.push(batch)
+      const unwatch = this.#isThere(lane) ? this.#transport.watch(lane.topic, lane.partition) : undefined
+      this.#waiting.set(lane, { batches: [batch], unwatch })
     }
     if (this.#isWatching) return
     this.#isWatching = true
@@ -44,27 +49,32 @@ export class CommitTracker {
     while (this.#waiting.size > 0 && !this.#transport.isClosed) {
       await this.#transport.wait(() => this.#hasNews(), Number.POSITIVE_INFINITY)
       this.#transport.poll()
-      for (const [lane, batches] of [...this.#waiting]) this.#settle(lane, batches)
+      for (const [lane, waiting] of [...this.#waiting]) this.#settle(lane, waiting)
     }
     this.#isWatching = false
   }
 
   #hasNews(): boolean {
     if (this.#transport.isClosed) return true
-    for (const [lane, batches] of this.#waiting) {
+    for (const [lane, { batches }] of this.#waiting) {
       if (this.#isCommitted(lane, batches[0]!) || this.#failureOf(lane) !== undefined) return true
     }
     return false
   }
 
   #isCommitted(lane: Lane, batch: ProducerBatch): boolean {
-    if (this.#transport.topic(lane.topic) === undefined) return false
+    if (!this.#isThere(lane)) return false
     const { committedOffset } = this.#transport.ends(lane.topic, lane.partition)
     return committedOffset >= batch.baseOffset + batch.recordCount
   }
 
+  /** Not so if the topic was deleted, also if there is another of its name. */
+  #isThere({ topic, topicId }: Lane): boolean {
+    return this.#transport.topic(topic)?.topicId === topicId
+  }
+
   #failureOf(lane: Lane): VltavaError | undefined {
-    if (this.#transport.topic(lane.topic) === undefined) {
+    if (!this.#isThere(lane)) {
       const message = `topic=${lane.topic} was deleted before its records were synced`
       return new UnknownTopicOrPartitionError(lane.topic, lane.partition, message)
     }
@@ -72,7 +82,7 @@ export class CommitTracker {
     return failure === undefined ? undefined : new VltavaError(failure.code, failure.message)
   }
 
-  #settle(lane: Lane, batches: ProducerBatch[]): void {
+  #settle(lane: Lane, { batches, unwatch }: Waiting): void {
     let done = 0
     while (done < batches.length && this.#isCommitted(lane, batches[done]!)) done += 1
     for (const batch of batches.splice(0, done)) this.#onCommitted(batch)
@@ -80,15 +90,14 @@ export class CommitTracker {
     if (failure !== undefined) for (const batch of batches.splice(0)) this.#onFailed(batch, failure)
     if (batches.length > 0) return
     this.#waiting.delete(lane)
-    if (this.#transport.topic(lane.topic) !== undefined) {
-      this.#transport.setInterest(lane.topic, lane.partition, false)
-    }
+    unwatch?.()
   }
 
   /** The transport is gone: nobody will say what became of these. */
   failAll(error: VltavaError): void {
-    const batches = [...this.#waiting.values()].flat()
+    const all = [...this.#waiting.values()]
     this.#waiting.clear()
-    for (const batch of batches) this.#onFailed(batch, error)
+    for (const { unwatch } of all) unwatch?.()
+    for (const batch of all.flatMap(({ batches }) => batches)) this.#onFailed(batch, error)
   }
 }

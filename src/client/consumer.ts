@@ -50,14 +50,16 @@ const FETCH_BYTES = 1 << 20
 
 class Position {
   readonly reader: PartitionReader
+  readonly unwatch: () => void
   isPaused = false
   /** Raised by each seek: what was fetched before is out of date. */
   seekCount = 0
   /** With `until: 'end'`: stop here. */
   endOffset = Number.POSITIVE_INFINITY
 
-  constructor(reader: PartitionReader) {
+  constructor(reader: PartitionReader, unwatch: () => void) {
     this.reader = reader
+    this.unwatch = unwatch
   }
 }
 
@@ -112,10 +114,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     for (const { topic, partition, offset } of wanted) {
       const key = keyOf(topic, partition)
       if (this.#positions.has(key)) throw new VltavaError('INVALID_ARGUMENT', `${key} is assigned twice`)
-      const position = new Position(this.#transport.reader(topic, partition, offset))
+      const reader = this.#transport.reader(topic, partition, offset)
+      const position = new Position(reader, this.#transport.watch(topic, partition))
       if (this.#isUntilEnd) stopAtEnd(position)
       this.#positions.set(key, position)
-      this.#transport.setInterest(topic, partition, true)
     }
     this.#hasChanged = true
   }
@@ -129,9 +131,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     for (const position of this.#positions.values()) {
       const { reader } = position
       this.#expireHandedOut(position)
-      if (!this.#transport.isClosed && this.#transport.topic(reader.topic) !== undefined) {
-        this.#transport.setInterest(reader.topic, reader.partition, false)
-      }
+      position.unwatch()
       reader.close()
     }
     this.#positions.clear()
@@ -298,7 +298,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       if (position.isPaused) continue
       const { nextOffset } = position.reader
       const { highWatermark, logStartOffset } = position.reader.ends()
-      if (nextOffset < highWatermark || nextOffset < logStartOffset) return true
+      if (nextOffset < highWatermark || nextOffset < logStartOffset || position.reader.isGone) return true
     }
     return false
   }

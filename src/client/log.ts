@@ -2,6 +2,7 @@
  * Log: what a program holds when it has a log open, here or in another thread. Makes producers and consumers.
  */
 import type { Clock } from '../base/env/env.ts'
+import { VltavaError } from '../base/errors.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
@@ -31,14 +32,17 @@ export class Log {
 
   /** A producer of this thread. Throws VltavaError INVALID_ARGUMENT, LOG_CLOSED. */
   producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V> {
+    this.#assertOpen()
+    for (const producer of this.#producers) if (producer.isClosed) this.#producers.delete(producer)
     const producer = new Producer<K, V>(this.#transport, this.#clock, options)
     // Only close() is called through the set; it does not depend on the types.
     this.#producers.add(producer as Producer<never, never>)
     return producer
   }
 
-  /** A consumer of this thread. Throws VltavaError INVALID_ARGUMENT. */
+  /** A consumer of this thread. Throws VltavaError INVALID_ARGUMENT, LOG_CLOSED. */
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V> {
+    this.#assertOpen()
     return new Consumer<K, V>(this.#transport, options)
   }
 
@@ -61,5 +65,9 @@ export class Log {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #assertOpen(): void {
+    if (this.isClosed) throw new VltavaError('LOG_CLOSED', 'this log is closed')
   }
 }

@@ -11,6 +11,8 @@ import { type BatchBuilder } from '../record/batch-builder.ts'
 /** What a batch knows of the lane that it goes through; see producer-partition.ts. */
 export interface Lane {
   readonly topic: string
+  /** Of the topic when the lane was made: one of the same name that is made later has another. */
+  readonly topicId: string
   readonly partition: number
   open: ProducerBatch | undefined
   /** Nothing is under way or waits to be. */

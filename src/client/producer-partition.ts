@@ -10,7 +10,7 @@
  * submitted again, in order, before anything newer.
  */
 import { assert } from '../base/assert.ts'
-import { VltavaError } from '../base/errors.ts'
+import { UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
 import type { Acks, Transport } from '../protocol/transport.ts'
 import { NO_SEQUENCE, sequenceAfter } from '../record/batch-layout.ts'
 import { restampProducer } from '../record/batch-builder.ts'
@@ -30,12 +30,15 @@ export interface ProducerCore {
   compressionFor(topic: string): CompressionName
   /** Undefined until the log has given one; -1 without idempotence. */
   readonly producerId: number | undefined
+  /** Batches wait for the producer id. */
+  wantProducerId(): void
   batchFailed(batch: ProducerBatch, error: VltavaError): void
   batchAppended(batch: ProducerBatch): void
 }
 
 export class ProducerPartition implements Lane {
   readonly topic: string
+  readonly topicId: string
   readonly partition: number
   readonly #core: ProducerCore
   open: ProducerBatch | undefined
@@ -48,9 +51,10 @@ export class ProducerPartition implements Lane {
   #epoch = 0
   #sequence = 0
 
-  constructor(core: ProducerCore, topic: string, partition: number) {
+  constructor(core: ProducerCore, topic: string, topicId: string, partition: number) {
     this.#core = core
     this.topic = topic
+    this.topicId = topicId
     this.partition = partition
   }
 
@@ -70,7 +74,11 @@ export class ProducerPartition implements Lane {
   /** Submits as much as may be under way; the rest goes when answers come. */
   submitReady(): void {
     const { producerId } = this.#core
-    if (producerId === undefined || this.#hasGap) return
+    if (producerId === undefined) {
+      if (this.#ready.length > 0) this.#core.wantProducerId()
+      return
+    }
+    if (this.#hasGap) return
     while (this.#ready.length > 0 && this.#inFlightCount < IN_FLIGHT_MAX) {
       const batch = this.#ready[0]!
       if (batch.lengthBytes === 0) this.#seal(batch, producerId)
@@ -83,6 +91,7 @@ export class ProducerPartition implements Lane {
   #submit(batch: ProducerBatch): boolean {
     const { transport, acks } = this.#core
     try {
+      if (transport.topic(this.topic)?.topicId !== this.topicId) throw deletedTopic(this)
       return transport.submit(this.topic, this.partition, batch.memory, batch.lengthBytes, acks, batch)
     } catch (error) {
       // The topic was deleted, or the log closed: nothing of this lane can be submitted any more.
@@ -149,14 +158,18 @@ export class ProducerPartition implements Lane {
 
   /** Gives up what was not submitted. */
   abandon(error: VltavaError): void {
-    this.open?.builder.abandon()
     const batches = [...this.#again, ...this.#ready, ...(this.open === undefined ? [] : [this.open])]
     this.open = undefined
     this.#ready = []
     this.#again = []
     for (const batch of batches) {
+      if (batch.lengthBytes === 0) batch.builder.abandon()
       this.#core.transport.release(batch.memory)
       this.#core.batchFailed(batch, error)
     }
   }
+}
+
+export function deletedTopic({ topic, partition }: Pick<Lane, 'topic' | 'partition'>): UnknownTopicOrPartitionError {
+  return new UnknownTopicOrPartitionError(topic, partition, `topic=${topic} was deleted before its records were written`)
 }

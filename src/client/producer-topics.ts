@@ -31,6 +31,8 @@ export class ProducerTopics {
   readonly #partitioner: ProducerOptions['partitioner']
   readonly #topics = new Map<string, ProducerTopic>()
   #last: ProducerTopic | undefined
+  /** Lanes of deleted topics that still have batches. */
+  #retired: ProducerPartition[] = []
 
   constructor(core: ProducerCore, transport: Transport, clock: Clock, partitioner: ProducerOptions['partitioner']) {
     this.#core = core
@@ -41,6 +43,7 @@ export class ProducerTopics {
 
   *lanes(): Iterable<ProducerPartition> {
     for (const topic of this.#topics.values()) yield* topic.lanes
+    yield* this.#retired
   }
 
   /** Undefined if the producer has not met the topic. */
@@ -51,7 +54,7 @@ export class ProducerTopics {
   /** Throws UnknownTopicOrPartitionError. */
   get(name: string): ProducerTopic {
     const last = this.#last
-    if (last !== undefined && last.name === name) return last
+    if (last !== undefined && last.name === name && last.info === this.#transport.topic(name)) return last
     const topic = this.refresh(name)
     this.#last = topic
     return topic
@@ -66,7 +69,9 @@ export class ProducerTopics {
       throw new UnknownTopicOrPartitionError(name, undefined, `topic=${name} does not exist; ${fix}`)
     }
     let topic = this.#topics.get(name)
-    if (topic === undefined) {
+    if (topic?.info.topicId !== info.topicId) {
+      const lanes = [...this.#retired, ...(topic?.lanes ?? [])]
+      this.#retired = lanes.filter((lane) => !lane.isIdle || lane.open !== undefined)
       topic = new ProducerTopic(info)
       this.#topics.set(name, topic)
     }
@@ -99,7 +104,7 @@ export class ProducerTopics {
       throw new UnknownTopicOrPartitionError(topic.name, partition, message)
     }
     while (topic.lanes.length <= partition) {
-      topic.lanes.push(new ProducerPartition(this.#core, topic.name, topic.lanes.length))
+      topic.lanes.push(new ProducerPartition(this.#core, topic.name, topic.info.topicId, topic.lanes.length))
     }
     return topic.lanes[partition]!
   }

@@ -64,8 +64,14 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   #wallMs = 0
   #appendsSinceClock = 0
   #isLingering = false
+  #isObtainingId = false
   #isTurnEnding = false
+  /** Sends that found no memory, and when the last of them will have gone. */
+  #sendsWaiting = 0
+  #lastSendWaiting: Promise<void> = Promise.resolve()
   #isClosed = false
+  /** Wakes those who wait for memory. */
+  readonly #closing = new AbortController()
   #firstError: VltavaError | undefined
   #flushWaiters: (() => void)[] = []
 
@@ -90,8 +96,19 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       (batch, error) => this.batchFailed(batch, error),
     )
     this.#stopListening = transport.onClose(() => this.#fail(closedLog()))
-    if (checked.isIdempotent) void this.#obtainProducerId()
+    if (checked.isIdempotent) this.wantProducerId()
     else this.producerId = -1
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Called by a lane: asked for at the start, and again if the disk would not give one then. */
+  wantProducerId(): void {
+    if (this.#isObtainingId) return
+    this.#isObtainingId = true
+    void this.#obtainProducerId()
   }
 
   async #obtainProducerId(): Promise<void> {
@@ -101,6 +118,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       if (!(error instanceof VltavaError)) throw error
       this.#fail(error)
       return
+    } finally {
+      this.#isObtainingId = false
     }
     for (const lane of this.#topics.lanes()) lane.submitReady()
   }
@@ -112,6 +131,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    * INVALID_TIMESTAMP, INVALID_RECORD. What fails later is told to onError, or else to flush() and close().
    */
   append(topic: string, value: V | null, key: K | null = null, extras?: AppendExtras): boolean {
+    if (this.#sendsWaiting > 0) return false // They were called before, and would come after.
     if (key === null && extras === undefined && value !== null && topic === this.#stickyTopic) {
       // The common case without detours; anything unusual takes the long way, which also knows the errors.
       const open = this.#stickyLane!.open
@@ -124,21 +144,43 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   /** Sends a record; resolves when it is acknowledged as `acks` says. Waits for memory by itself. Rejects as append(). */
   async send(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
-    const { topic, value, key = null, headers, partition, timestamp } = record
-    for (;;) {
-      const batch = this.#append(topic, value, key, headers, partition, timestamp)
-      if (batch === undefined) {
+    const { topic } = record
+    const { partition, index, acknowledged } =
+      (this.#sendsWaiting === 0 ? this.#trySend(record) : undefined) ?? (await this.#sendInTurn(record))
+    if (acknowledged === undefined) return { topic, partition, offset: -1, durability: 'none' }
+    const offset = (await acknowledged) + index
+    return { topic, partition, offset, durability: this.acks === 1 ? 'stable' : 'committed' }
+  }
+
+  /** Undefined: no memory is free, nothing was done. */
+  #trySend({ topic, value, key = null, headers, partition, timestamp }: ProducerRecord<K, V>): Sent | undefined {
+    const batch = this.#append(topic, value, key, headers, partition, timestamp)
+    if (batch === undefined) return undefined
+    const sent = { partition: batch.partition.partition, index: batch.builder.recordCount - 1 }
+    if (this.acks === 0) return { ...sent, acknowledged: undefined }
+    batch.isUrgent = true
+    this.#endTurnSoon()
+    return { ...sent, acknowledged: batch.acknowledged() }
+  }
+
+  /** Sends that wait for memory take it in the order of the calls, which is the order of their records. */
+  async #sendInTurn(record: ProducerRecord<K, V>): Promise<Sent> {
+    const before = this.#lastSendWaiting
+    let isOver: () => void = () => undefined
+    this.#lastSendWaiting = new Promise((resolve) => {
+      isOver = resolve
+    })
+    this.#sendsWaiting += 1
+    try {
+      await before
+      for (;;) {
+        const sent = this.#trySend(record)
+        if (sent !== undefined) return sent
         await this.drain()
-        continue
       }
-      const index = batch.builder.recordCount - 1
-      const place = { topic, partition: batch.partition.partition }
-      if (this.acks === 0) return { ...place, offset: -1, durability: 'none' }
-      batch.isUrgent = true
-      const acknowledged = batch.acknowledged()
-      this.#endTurnSoon()
-      const offset = (await acknowledged) + index
-      return { ...place, offset, durability: this.acks === 1 ? 'stable' : 'committed' }
+    } finally {
+      this.#sendsWaiting -= 1
+      isOver()
     }
   }
 
@@ -151,8 +193,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   async drain(): Promise<void> {
     this.#assertUsable()
     this.#closeAllOpen()
-    const isReady = (): boolean => this.#hasRoom() || this.#isClosed || this.transport.isClosed
-    await this.transport.wait(isReady, Number.POSITIVE_INFINITY)
+    const isReady = (): boolean => this.#hasRoom() || this.transport.isClosed
+    await this.transport.wait(isReady, Number.POSITIVE_INFINITY, this.#closing.signal)
     this.#assertUsable()
   }
 
@@ -204,6 +246,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       await this.flush()
     } finally {
       this.#isClosed = true
+      this.#closing.abort()
       this.#stopListening()
       this.#fail(closedProducer())
     }
@@ -268,12 +311,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    * Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. A record that
    * may go to any partition moves on to the next one; one with a key or a partition stays where it belongs.
    */
-  #openBatch(
-    topicName: string,
-    lane: Lane,
-    recordBytes: number,
-    isSticky: boolean,
-  ): ProducerBatch | undefined {
+  #openBatch(topicName: string, lane: Lane, recordBytes: number, isSticky: boolean): ProducerBatch | undefined {
     const topic = this.#topics.refresh(topicName)
     const { maxMessageBytes } = topic.info
     const limit = Math.min(maxMessageBytes, this.transport.batchBytesMax)
@@ -412,6 +450,13 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     if (this.#isClosed) throw closedProducer()
     if (this.transport.isClosed) throw closedLog()
   }
+}
+
+/** A record that was taken by send(): its place in its batch, and the base offset to come, unless acks is 0. */
+interface Sent {
+  readonly partition: number
+  readonly index: number
+  readonly acknowledged: Promise<number> | undefined
 }
 
 /** batchSizeBoundForOne counts varints at their longest; a record may take this much less. */

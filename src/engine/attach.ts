@@ -6,7 +6,7 @@
  */
 import type { Env } from '../base/env/env.ts'
 import { fromErrorData, VltavaError } from '../base/errors.ts'
-import { createArena, SLAB_BYTES } from '../ring/arena.ts'
+import { SLAB_BYTES } from '../ring/arena.ts'
 import { createDoorbell, Doorbell } from '../ring/doorbell.ts'
 import type { FromDispatcher } from '../workers/messages.ts'
 import type { Control } from './control-link.ts'
@@ -23,7 +23,6 @@ export function attachTransport(
   listen: (receive: (message: FromDispatcher) => void) => void,
   bellOf: (doorbell: SharedArrayBuffer) => Doorbell = (doorbell) => new Doorbell(doorbell),
 ): Promise<LocalTransport> {
-  const arena = createArena(Math.max(memoryBytes, 4 * SLAB_BYTES))
   const doorbell = createDoorbell()
   return new Promise((resolve, reject) => {
     let transport: LocalTransport | undefined
@@ -37,10 +36,10 @@ export function attachTransport(
       } else if (message.type === 'closed') {
         reject(new VltavaError('LOG_CLOSED', 'the log was closed'))
       } else if (message.type === 'attached' && message.clientId === control.clientId) {
-        transport = new LocalTransport(env, control, arena, bellOf(doorbell), message)
+        transport = new LocalTransport(env, control, bellOf(doorbell), message)
         resolve(transport)
       }
     })
-    control.introduce(arena, doorbell)
+    control.introduce(Math.max(memoryBytes, 4 * SLAB_BYTES), doorbell)
   })
 }

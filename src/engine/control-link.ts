@@ -34,8 +34,8 @@ export class Control implements ControlLink {
     this.#disconnect = disconnect
   }
 
-  introduce(arena: SharedArrayBuffer, doorbell: SharedArrayBuffer): void {
-    this.#post({ type: 'attach', clientId: this.clientId, arena, doorbell })
+  introduce(memoryBytes: number, doorbell: SharedArrayBuffer): void {
+    this.#post({ type: 'attach', clientId: this.clientId, memoryBytes, doorbell })
   }
 
   request(request: AdminRequest): Promise<unknown> {
@@ -76,6 +76,8 @@ export class Control implements ControlLink {
   }
 
   close(): Promise<void> {
+    // Never released: a loop of this thread that ends meanwhile must not let the process end before the log is closed.
+    this.hold()
     return this.#disconnect()
   }
 }

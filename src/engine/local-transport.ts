@@ -17,6 +17,7 @@ import {
   UnknownTopicOrPartitionError,
   VltavaError,
 } from '../base/errors.ts'
+import { storageCall } from '../base/file-io.ts'
 import { kafkaError } from '../protocol/kafka-errors.ts'
 import type {
   Acks,
@@ -81,19 +82,13 @@ export class LocalTransport implements Transport {
   #isLooping = false
   #closeReason: VltavaError | undefined
 
-  constructor(
-    env: Env,
-    control: ControlLink,
-    arena: SharedArrayBuffer,
-    bell: Doorbell,
-    attached: Extract<FromDispatcher, { type: 'attached' }>,
-  ) {
+  constructor(env: Env, control: ControlLink, bell: Doorbell, attached: Extract<FromDispatcher, { type: 'attached' }>) {
     this.#env = env
     this.#control = control
     this.#directory = attached.directory
-    this.#bytes = arenaBytes(arena)
-    this.#view = new DataView(arena)
-    this.#book = new ArenaBook(arena)
+    this.#bytes = arenaBytes(attached.arena)
+    this.#view = new DataView(attached.arena)
+    this.#book = new ArenaBook(attached.arena)
     this.#bell = bell
     this.batchBytesMax = Math.floor(this.#bytes.length / 2)
     const onReply = this.#onReply.bind(this)
@@ -157,7 +152,11 @@ export class LocalTransport implements Transport {
   }
 
   #learn(changed: readonly TopicDescription[], removed: readonly string[]): void {
-    for (const topic of removed) this.#topics.delete(topic)
+    for (const topic of removed) {
+      const partitionCount = this.#topics.get(topic)?.places.length ?? 0
+      for (let partition = 0; partition < partitionCount; partition++) this.#failures.delete(`${topic}-${partition}`)
+      this.#topics.delete(topic)
+    }
     for (const { topic, topicId, configs, config, places } of changed) {
       const info: TopicInfo = {
         topic,
@@ -188,6 +187,7 @@ export class LocalTransport implements Transport {
 
   release(memory: BatchMemory): void {
     this.#book.free(memory.start, memory.sizeBytes)
+    this.#bell.ring() // Somebody may sleep until there is room.
   }
 
   submit(
@@ -202,7 +202,7 @@ export class LocalTransport implements Transport {
     const { shardIndex, slot } = this.#placeOf(topic, partition)
     const shard = this.#shards[shardIndex]!
     if (shard.isFull) return false
-    shard.send({ topic, partition, slot, memory, lengthBytes, acks, listener })
+    shard.send({ shardIndex, topic, partition, slot, memory, lengthBytes, acks, listener })
     this.#ensureLoop()
     return true
   }
@@ -218,7 +218,7 @@ export class LocalTransport implements Transport {
       return
     }
     const where = `${request.topic}-${request.partition}`
-    const failure = this.partitionFailure(request.topic, request.partition)
+    const failure = this.#failureAt(request.shardIndex, request.slot, where)
     const isStorage = errorCode === kafkaError('KAFKA_STORAGE_ERROR')
     const info = this.#topics.get(request.topic)?.info
     const error =
@@ -318,18 +318,27 @@ export class LocalTransport implements Transport {
   }
 
   partitionFailure(topic: string, partition: number): ErrorData | undefined {
-    const known = this.#failures.get(`${topic}-${partition}`)
-    if (known !== undefined) return known
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    const code = this.#shards[shardIndex]!.watermarks.failure(slot)
-    if (code === 0) return undefined
-    return { code: 'KAFKA_STORAGE_ERROR', message: `${topic}-${partition} is offline after a failed write or sync` }
+    return this.#failureAt(shardIndex, slot, `${topic}-${partition}`)
   }
 
-  setInterest(topic: string, partition: number, isWanted: boolean): void {
+  /** The shared word says whether; what the dispatcher told says why. */
+  #failureAt(shardIndex: number, slot: number, where: string): ErrorData | undefined {
+    if (this.#shards[shardIndex]!.watermarks.failure(slot) === 0) return undefined
+    const known = this.#failures.get(where)
+    return known ?? { code: 'KAFKA_STORAGE_ERROR', message: `${where} is offline after a failed write or sync` }
+  }
+
+  watch(topic: string, partition: number): () => void {
+    // By place, not by name: when the interest is given up, the name may be another topic's.
     const { shardIndex, slot } = this.#placeOf(topic, partition)
+    this.#addInterest(shardIndex, slot, 1)
+    return () => this.#addInterest(shardIndex, slot, -1)
+  }
+
+  #addInterest(shardIndex: number, slot: number, change: number): void {
     const key = `${shardIndex}/${slot}`
-    const count = (this.#interests.get(key) ?? 0) + (isWanted ? 1 : -1)
+    const count = (this.#interests.get(key) ?? 0) + change
     assert(count >= 0, 'interest is given up as often as it was taken')
     if (count === 0) this.#interests.delete(key)
     else this.#interests.set(key, count)
@@ -351,8 +360,12 @@ export class LocalTransport implements Transport {
       if (spec === 'start') return { offset: logStartOffset, timestamp: -1 }
       if (spec === 'end') return { offset: highWatermark, timestamp: -1 }
       const directory = this.#directoryOf(topic, partition)
-      if (spec === 'max-timestamp') return lookupMaxTimestamp(this.#env.fs, directory, logStartOffset, highWatermark)
-      return lookupByTimestamp(this.#env.fs, directory, spec.timestamp, logStartOffset, highWatermark)
+      const { fs } = this.#env
+      return storageCall(`a lookup in ${directory}`, () =>
+        spec === 'max-timestamp'
+          ? lookupMaxTimestamp(fs, directory, logStartOffset, highWatermark)
+          : lookupByTimestamp(fs, directory, spec.timestamp, logStartOffset, highWatermark),
+      )
     })
   }
 

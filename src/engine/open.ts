@@ -43,6 +43,8 @@ export type NoticeListener = (message: FromDispatcher) => void
 
 /** For a thread that attaches while the main thread is blocked; else it hears at once that nobody is there. */
 const ATTACH_TIMEOUT_MS = 5000
+/** How long a thread waits for its lifeline to go through a main thread that is blocked. */
+const LIFELINE_MS = 1000
 
 /** Rejects with VltavaError DIRECTORY_*. */
 export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListener): Promise<OpenedLocal> {
@@ -70,7 +72,7 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
       if (error !== undefined) throw error
     },
   )
-  const transport = await attachTransport(realEnv, control, options.memoryBytes, (receive) => {
+  const attaching = attachTransport(realEnv, control, options.memoryBytes, (receive) => {
     worker.on('message', (message: FromDispatcher) => {
       if (message.type === 'closed') onClosed(message.error === undefined ? undefined : fromErrorData(message.error))
       receive(message)
@@ -88,8 +90,14 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
       onClosed(undefined)
     })
   })
-  worker.unref()
-  return { transport, address }
+  try {
+    const transport = await attaching
+    worker.unref()
+    return { transport, address }
+  } catch (error) {
+    await worker.terminate() // Who hears that it failed finds nothing left of it.
+    throw error
+  }
 }
 
 /** Attaches this thread to a log that is open in the process. Rejects with LOG_CLOSED if nobody answers the address. */
@@ -115,22 +123,25 @@ export async function attachLocal(
   )
   let deliver: (message: FromDispatcher) => void = () => undefined
   const onGone = (): void => deliver({ type: 'closed' })
-  const leave = (): void => {
+  let isConnected = true
+  const disconnect = (): void => {
+    isConnected = false
     lifeline.port1.off('close', onGone)
-    lifeline.port1.postMessage('detach')
-    channel.postMessage({ type: 'detach', clientId: control.clientId } satisfies ToDispatcher)
     lifeline.port1.close()
     channel.close()
+  }
+  const leave = (): void => {
+    if (!isConnected) return
+    lifeline.port1.postMessage('detach')
+    channel.postMessage({ type: 'detach', clientId: control.clientId } satisfies ToDispatcher)
+    disconnect()
   }
   const timer = realEnv.timers.after(ATTACH_TIMEOUT_MS, () => deliver(noAnswer(address)))
   try {
     const attaching = attachTransport(realEnv, control, memoryBytes, (receive) => {
       deliver = (message) => {
         receive(message)
-        if (message.type === 'closed') {
-          lifeline.port1.close()
-          channel.close()
-        }
+        if (message.type === 'closed') disconnect()
         onNotice(message)
       }
       // Everything on this channel is ours: what clients ask, which `receive` passes over, and the answers.
@@ -138,13 +149,14 @@ export async function attachLocal(
     })
     lifeline.port1.on('close', onGone)
     lifeline.port1.unref()
-    void sendLifeline(dispatcherThreadId, { address, clientId: control.clientId, lifeline: lifeline.port2 }).then(
-      (isAlive) => {
-        timer.cancel() // It lives, and answers when its turn comes; or it is gone.
-        if (!isAlive) deliver(noAnswer(address))
-      },
-    )
+    const message = { address, clientId: control.clientId, lifeline: lifeline.port2 }
+    const sending = sendLifeline(dispatcherThreadId, message).then((isAlive) => {
+      timer.cancel() // It lives, and answers when its turn comes; or it is gone.
+      if (!isAlive) deliver(noAnswer(address))
+    })
     const transport = await attaching
+    // A thread that ended before its lifeline went through would never be missed.
+    await Promise.race([sending, after(LIFELINE_MS)])
     channel.unref()
     return { transport, address }
   } catch (error) {
@@ -153,6 +165,10 @@ export async function attachLocal(
   } finally {
     timer.cancel()
   }
+}
+
+function after(delayMs: number): Promise<void> {
+  return new Promise((resolve) => realEnv.timers.after(delayMs, resolve))
 }
 
 /** False if there is no such thread, or if it is nobody who expects a lifeline. */

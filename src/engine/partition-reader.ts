@@ -11,7 +11,7 @@
  * Invariant: logStartOffset <= nextOffset <= highWatermark, else OffsetOutOfRangeError.
  */
 import type { File, Fs } from '../base/env/env.ts'
-import { readFully } from '../base/file-io.ts'
+import { readFully, storageCall } from '../base/file-io.ts'
 import { CorruptRecordError, errnoOf, OffsetOutOfRangeError, UnknownTopicOrPartitionError } from '../base/errors.ts'
 import type { FetchedBatches, PartitionEnds, PartitionReader } from '../protocol/transport.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
@@ -103,6 +103,10 @@ export class LocalPartitionReader implements PartitionReader {
     }
   }
 
+  get isGone(): boolean {
+    return this.#place.watermarks().state(this.#place.slot) === SlotState.DELETED
+  }
+
   seek(offset: number): void {
     this.nextOffset = offset
     this.#closeSegment()
@@ -134,7 +138,7 @@ export class LocalPartitionReader implements PartitionReader {
       throw new OffsetOutOfRangeError(`${this.topic}-${this.partition}`, this.nextOffset, logStartOffset, highWatermark)
     }
     if (this.nextOffset === highWatermark) return undefined
-    return this.#read(highWatermark, maxBytes)
+    return storageCall(`reading ${this.#place.directory}`, () => this.#read(highWatermark, maxBytes))
   }
 
   #read(highWatermark: number, maxBytes: number): FetchedBatches | undefined {

@@ -20,6 +20,7 @@ import { APPENDED, PRODUCE, PRODUCE_BYTES, type ShardLink } from '../workers/mes
 const PUBLISHES_PER_RING = 4
 
 export interface Outstanding {
+  readonly shardIndex: number
   readonly topic: string
   readonly partition: number
   readonly slot: number

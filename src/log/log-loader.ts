@@ -36,6 +36,8 @@ export interface PartitionLogSpec {
   readonly config: LogConfig
   /** The whole data directory was closed cleanly. */
   readonly wasClean: boolean
+  /** Another program's log: it may have been compacted, whatever `config` says. */
+  readonly isAdopted?: boolean
   /** Everything below is durable, by the checkpoint; 0 if there is none. */
   readonly recoveryPoint: number
   readonly logStartOffset: number
@@ -46,9 +48,15 @@ export interface PartitionLogSpec {
 /** Relative offsets in a segment are int32. */
 const OFFSET_SPAN_MAX = 0x8000_0000
 
-/** Throws StorageError, or VltavaError DIRECTORY_* if the directory is not what it should be. */
+/** Throws StorageError, or VltavaError DIRECTORY_* if the directory is not what it should be; nothing is left open. */
 export function openPartitionLog(env: Env, spec: PartitionLogSpec): PartitionLog {
-  return new Loader(env, spec).open()
+  const loader = new Loader(env, spec)
+  try {
+    return storageCall(`opening ${spec.directory}`, () => loader.open())
+  } catch (error) {
+    loader.abandon()
+    throw error
+  }
 }
 
 class Loader {
@@ -58,14 +66,19 @@ class Loader {
   readonly #damage: DamageReport[] = []
   readonly #producers: ProducerRecovery
   /** Offsets are missing between batches: the log was compacted, whatever its settings say now. */
-  #hasHoles = false
+  #hasHoles: boolean
   /** The segment that was scanned last lost its end. */
   #hasBeenCut = false
+  /** Position in it of the first batch that is not known to be durable, or -1. */
+  #unsyncedFrom = -1
+  /** Every segment that was opened, to be closed if the log cannot be. */
+  readonly #opened: Segment[] = []
 
   constructor(env: Env, spec: PartitionLogSpec) {
     this.#env = env
     this.#fs = env.fs
     this.#spec = spec
+    this.#hasHoles = spec.isAdopted ?? false
     this.#producers = new ProducerRecovery(env.fs, spec, this.#report.bind(this))
   }
 
@@ -100,6 +113,10 @@ class Loader {
     })
   }
 
+  abandon(): void {
+    for (const segment of this.#opened) segment.abandon()
+  }
+
   /** No segment is there: a new partition, unless the checkpoint knows of offsets that it had. */
   #startNew(): Segment {
     const { directory, logStartOffset, recoveryPoint } = this.#spec
@@ -131,11 +148,10 @@ class Loader {
   #prepareDirectory(): void {
     const { directory, topicId } = this.#spec
     storageCall(`preparing ${directory}`, () => {
-      if (this.#fs.stat(directory) === undefined) {
-        this.#fs.makeDirectory(directory)
-        this.#fs.syncDirectory(directory.slice(0, directory.lastIndexOf('/')))
-      }
+      if (this.#fs.stat(directory) === undefined) this.#fs.makeDirectory(directory)
       if (readPartitionMetadata(this.#fs, directory) === undefined) {
+        // Also where the directory was there: whoever made it may not have come as far as this.
+        this.#fs.syncDirectory(directory.slice(0, directory.lastIndexOf('/')))
         writePartitionMetadata(this.#fs, directory, topicId)
       }
     })
@@ -159,13 +175,18 @@ class Loader {
 
   #createSegment(baseOffset: number): Segment {
     const { config, directory } = this.#spec
-    return Segment.create(this.#fs, directory, baseOffset, config, this.#env.clock.wallMs(), this.#jitterMs())
+    const nowMs = this.#env.clock.wallMs()
+    const segment = Segment.create(this.#fs, directory, baseOffset, config, nowMs, this.#jitterMs())
+    this.#opened.push(segment)
+    return segment
   }
 
   /** Fills `sealed` and returns the segment that goes on. */
   #openSegments(bases: readonly number[], sealed: SealedSegment[]): Segment {
-    const { wasClean, recoveryPoint } = this.#spec
+    const { wasClean, recoveryPoint, directory } = this.#spec
     const trustedEnd = wasClean ? Number.POSITIVE_INFINITY : recoveryPoint
+    // The names of segments that a stop has interrupted the making of: what is written into them must not lose them.
+    if (!wasClean) this.#fs.syncDirectory(directory)
     this.#producers.start(bases)
     for (let i = 0; i < bases.length; i++) {
       const base = bases[i]!
@@ -233,7 +254,9 @@ class Loader {
 
   #openSegment(base: number): Segment {
     const { config, directory } = this.#spec
-    return Segment.open(this.#fs, directory, base, config, this.#env.clock.wallMs(), this.#jitterMs())
+    const segment = Segment.open(this.#fs, directory, base, config, this.#env.clock.wallMs(), this.#jitterMs())
+    this.#opened.push(segment)
+    return segment
   }
 
   #jitterMs(): number {
@@ -289,8 +312,18 @@ class Loader {
     return true
   }
 
-  /** Checks every batch and rebuilds the indexes; cuts the segment where the log ends. */
+  /**
+   * Checks every batch and rebuilds the indexes; cuts the segment where the log ends. Then writes what lies above the
+   * recovery point once more: it was read from the page cache, which after a failed fsync shows bytes that the disk does
+   * not have and that no later fsync would write. Whoever saw that failure may be gone.
+   */
   #scan(segment: Segment, nextBase: number | undefined): void {
+    this.#unsyncedFrom = -1
+    this.#scanBatches(segment, nextBase)
+    if (this.#unsyncedFrom >= 0) segment.writeAgain(this.#unsyncedFrom, this.#spec.onProgress)
+  }
+
+  #scanBatches(segment: Segment, nextBase: number | undefined): void {
     const fileBytes = segment.log.sizeBytes()
     const offsetEnd = nextBase ?? segment.baseOffset + OFFSET_SPAN_MAX
     segment.resetDerived()
@@ -303,6 +336,7 @@ class Loader {
         fault = this.#offsetFault(segment, scan, offsetEnd, nextBase, start > 0 && count === 0)
         if (fault !== undefined) break
         this.#producers.note(batch)
+        if (this.#unsyncedFrom < 0 && batch.lastOffset >= this.#spec.recoveryPoint) this.#unsyncedFrom = scan.position
         segment.noteBatch(batch)
         if ((count & 0xff) === 0) this.#spec.onProgress()
       }

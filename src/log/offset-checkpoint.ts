@@ -54,7 +54,9 @@ export function writeOffsetCheckpoint(
   entries: Iterable<PartitionOffset>,
 ): void {
   const lines: string[] = []
-  for (const { topic, partition, offset } of entries) {
+  // In one order, so that a file with the same offsets has the same bytes.
+  const sorted = [...entries].sort((a, b) => (a.topic < b.topic ? -1 : Number(a.topic > b.topic)) || a.partition - b.partition)
+  for (const { topic, partition, offset } of sorted) {
     assert(topicNameFault(topic) === undefined, 'topic in a checkpoint has a valid name')
     assert(
       Number.isInteger(partition) && partition >= 0 && partition <= PARTITION_MAX,

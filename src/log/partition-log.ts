@@ -231,7 +231,7 @@ export class PartitionLog {
       sizeBytes: old.sizeBytes,
       maxTimestamp: old.maxTimestamp >= 0 ? old.maxTimestamp : this.env.clock.wallMs(),
     })
-    if (old.syncedBytes === old.sizeBytes && old.syncsInFlight === 0) old.close()
+    if (old.syncedBytes === old.sizeBytes && old.syncsInFlight === 0) old.abandon()
     else this.#rolled.push(old)
   }
 
@@ -279,7 +279,7 @@ export class PartitionLog {
       const rolled = this.#rolled.indexOf(segment)
       if (rolled >= 0 && segment.syncedBytes === segment.sizeBytes) {
         this.#rolled.splice(rolled, 1)
-        segment.close()
+        segment.abandon() // Sealed by the roll: nothing is left to be written.
       }
     })
     assert(round.offset >= this.committedOffset, 'the committed offset never goes back')
@@ -307,22 +307,26 @@ export class PartitionLog {
 
   /** Segments that end at or below `offset` are being deleted: nobody needs their bytes synced any more. */
   forget(offset: number): void {
-    while (this.#rolled.length > 0 && this.#rolled[0]!.nextOffset <= offset) this.#rolled.shift()!.close()
+    while (this.#rolled.length > 0 && this.#rolled[0]!.nextOffset <= offset) this.#rolled.shift()!.abandon()
   }
 
-  /** The first failure stays; the log is unusable from now on. Returns it, to be thrown. */
+  /** The first failure of the disk stays; the log is unusable from now on. Returns it, to be thrown. */
   fail(error: unknown): VltavaError {
-    if (!(error instanceof StorageError)) throw error
-    this.failure ??= error
+    const errno = errnoOf(error)
+    if (errno === '') throw error
+    const what = `${this.directory} failed: ${(error as Error).message}`
+    this.failure ??= error instanceof StorageError ? error : new StorageError(what, errno, { cause: error })
     return this.failure
   }
 
   /** Clean close: everything written, sealed, synced, with a snapshot of the producers at the end. */
   closeClean(): void {
-    this.write()
     try {
+      this.write()
+      this.env.failpoint('close:before-seal')
       this.active.seal()
       this.syncNow()
+      this.env.failpoint('close:before-snapshot')
       writeProducerSnapshot(this.env.fs, this.directory, this.#nextOffset, this.producers.entries())
       this.epochs.write()
     } catch (error) {
@@ -334,8 +338,8 @@ export class PartitionLog {
 
   /** Closes the files and writes nothing: after a failure, or before a deletion. */
   release(): void {
-    this.active.close()
-    for (const segment of this.#rolled) segment.close()
+    this.active.abandon()
+    for (const segment of this.#rolled) segment.abandon()
     this.#rolled.length = 0
   }
 }

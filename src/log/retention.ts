@@ -44,7 +44,7 @@ export function applyRetention(log: PartitionLog): Doomed[] {
       count = Math.max(count, i + 1)
     }
   }
-  return deleteOldest(log, Math.max(count, countBelowStart(log)))
+  return cutFront(log, Math.max(count, countBelowStart(log)))
 }
 
 /**
@@ -58,7 +58,13 @@ export function trimLog(log: PartitionLog, offset: number): Doomed[] {
     throw new OffsetOutOfRangeError(where, offset, log.logStartOffset, log.highWatermark)
   }
   if (target > log.logStartOffset) log.logStartOffset = target
-  return deleteOldest(log, countBelowStart(log))
+  return cutFront(log, countBelowStart(log))
+}
+
+function cutFront(log: PartitionLog, count: number): Doomed[] {
+  const doomed = deleteOldest(log, count)
+  log.epochs.truncateFromStart(log.logStartOffset)
+  return doomed
 }
 
 function countBelowStart(log: PartitionLog): number {
@@ -85,13 +91,13 @@ function deleteOldest(log: PartitionLog, count: number): Doomed[] {
           fs.rename(path, `${path}.deleted`)
           paths.push(`${path}.deleted`)
         }
+        log.env.failpoint('retention:after-rename')
+        // One by one: were several under way, a power cut could take a later one and leave a hole behind an earlier one.
+        fs.syncDirectory(log.directory)
       }
-      log.env.failpoint('retention:after-rename')
-      fs.syncDirectory(log.directory)
     })
   } catch (error) {
     throw log.fail(error)
   }
-  log.epochs.truncateFromStart(log.logStartOffset)
   return [{ paths, dueMs: log.env.clock.monotonicMs() + log.config.deleteDelayMs }]
 }

@@ -3,7 +3,7 @@
  *
  * Kafka keeps this in its metadata log; one node keeps it in one small file, `vltava-topics.json`, replaced atomically:
  *
- *   { "version": 1, "topics": [ { "name", "id", "partitions", "configs", "isDeleting" } ] }
+ *   { "version": 1, "topics": [ { "name", "id", "partitions", "configs", "isDeleting", "isAdopted" } ] }
  *
  * The file is written before directories are made and before they are deleted, so it is the commit point of both:
  *   create: file says it, then directories. Missing directories are made at the next open.
@@ -32,6 +32,8 @@ export interface Topic {
   readonly partitions: number
   readonly configs: TopicConfigs
   readonly isDeleting: boolean
+  /** Kafka wrote its directories before we did: what settings it had there is not known. */
+  readonly isAdopted?: boolean
 }
 
 export class TopicStore {
@@ -144,6 +146,7 @@ export class TopicStore {
       partitions,
       configs: ADOPTED_CONFIGS,
       isDeleting: false,
+      isAdopted: true,
     }))
   }
 }
@@ -154,12 +157,20 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function toTopic(entry: unknown): Topic | undefined {
   if (!isObject(entry)) return undefined
-  const { name, id, partitions, configs, isDeleting } = entry
+  const { name, id, partitions, configs, isDeleting, isAdopted = false } = entry
   if (typeof name !== 'string' || topicNameFault(name) !== undefined || typeof id !== 'string') return undefined
   if (typeof partitions !== 'number' || !Number.isInteger(partitions) || partitions < 1) return undefined
   if (partitions > PARTITION_COUNT_MAX || !isObject(configs) || typeof isDeleting !== 'boolean') return undefined
+  if (typeof isAdopted !== 'boolean') return undefined
   if (Object.values(configs).some((value) => typeof value !== 'string')) return undefined
-  return { name, id, partitions, configs: configs as Record<string, string>, isDeleting }
+  return {
+    name,
+    id,
+    partitions,
+    configs: configs as Record<string, string>,
+    isDeleting,
+    ...(isAdopted ? { isAdopted } : {}),
+  }
 }
 
 export function partitionDirectory(directory: string, topic: string, partition: number): string {

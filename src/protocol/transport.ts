@@ -66,6 +66,8 @@ export interface PartitionReader {
   /** Batches from nextOffset on that are at hand, about `maxBytes` of them but at least one; undefined if none is. */
   poll(maxBytes: number): FetchedBatches | undefined
   ends(): PartitionEnds
+  /** The partition was deleted: poll() throws UnknownTopicOrPartitionError. */
+  readonly isGone: boolean
   close(): void
 }
 
@@ -152,8 +154,8 @@ export interface Transport {
   ends(topic: string, partition: number): PartitionEnds
   /** Why a partition cannot be written at present; undefined if it can. */
   partitionFailure(topic: string, partition: number): ErrorData | undefined
-  /** wait() wakes when one of these partitions moves. Counted: each true needs its false. */
-  setInterest(topic: string, partition: number, isWanted: boolean): void
+  /** From now on wait() wakes when this partition moves, until the function that is returned is called, once. */
+  watch(topic: string, partition: number): () => void
 
   lookup(topic: string, partition: number, spec: OffsetSpec): Promise<OffsetAndTimestamp>
   request<R extends AdminRequest>(request: R, signal?: AbortSignal): Promise<AdminReplies[R['type']]>

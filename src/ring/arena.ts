@@ -28,13 +28,22 @@ const SLAB_COUNT_I32 = 1
 export const NO_ROOM = -1
 
 export function createArena(sizeBytes: number): SharedArrayBuffer {
-  const slabCount = Math.floor(sizeBytes / SLAB_BYTES)
+  const slabCount = slabCountOf(sizeBytes)
   assert(slabCount >= 4, 'arena has at least four slabs')
   const buffer = new SharedArrayBuffer(HEADER_BYTES + slabCount * SLAB_BYTES)
   const words = new Int32Array(buffer, 0, 2)
   words[VERSION_I32] = ARENA_VERSION
   words[SLAB_COUNT_I32] = slabCount
   return buffer
+}
+
+/** Whether the arena is what createArena(sizeBytes) makes. */
+export function isArenaOf(buffer: SharedArrayBuffer, sizeBytes: number): boolean {
+  return buffer.byteLength === HEADER_BYTES + slabCountOf(sizeBytes) * SLAB_BYTES
+}
+
+function slabCountOf(sizeBytes: number): number {
+  return Math.floor(sizeBytes / SLAB_BYTES)
 }
 
 /** Both ends: the bytes, with the layout checked. */

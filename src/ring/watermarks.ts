@@ -121,6 +121,15 @@ export class Watermarks {
   setSizeBytes(slot: number, sizeBytes: number): void {
     Atomics.store(this.#longs, long(slot, SIZE_I64), BigInt(sizeBytes))
   }
+  /** For the creator of the table, before the shard starts: the offsets that the last incarnation left. */
+  inherit(before: Watermarks): void {
+    for (let slot = 0; slot < Math.min(this.slotCount, before.slotCount); slot++) {
+      this.setLogStartOffset(slot, before.logStartOffset(slot))
+      this.setCommittedOffset(slot, before.committedOffset(slot))
+      this.setHighWatermark(slot, before.highWatermark(slot))
+    }
+  }
+
   setState(slot: number, state: SlotState, failure = 0): void {
     Atomics.store(this.#words, word(slot, FAILURE_I32), failure)
     Atomics.store(this.#words, word(slot, STATE_I32), state)

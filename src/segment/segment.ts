@@ -12,7 +12,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { StorageError } from '../base/errors.ts'
-import { storageCall } from '../base/file-io.ts'
+import { readFully, storageCall, writeFully } from '../base/file-io.ts'
 import type { File, Fs } from '../base/env/env.ts'
 import type { RecordBatchView } from '../record/batch-view.ts'
 import { segmentFileName } from './names.ts'
@@ -25,6 +25,7 @@ export interface SegmentConfig {
 }
 
 const OFFSET_ENTRY_BYTES = 8
+const WRITE_AGAIN_BYTES = 1 << 20
 const TIME_ENTRY_BYTES = 12
 
 export class Segment {
@@ -71,7 +72,12 @@ export class Segment {
     const offsetEntries = Math.floor(config.segmentIndexBytes / OFFSET_ENTRY_BYTES)
     const timeEntries = Math.floor(config.segmentIndexBytes / TIME_ENTRY_BYTES)
     this.offsetIndex = OffsetIndex.open(fs, segmentPath(directory, baseOffset, '.index'), baseOffset, offsetEntries)
-    this.timeIndex = TimeIndex.open(fs, segmentPath(directory, baseOffset, '.timeindex'), baseOffset, timeEntries)
+    try {
+      this.timeIndex = TimeIndex.open(fs, segmentPath(directory, baseOffset, '.timeindex'), baseOffset, timeEntries)
+    } catch (error) {
+      this.offsetIndex.abandon()
+      throw error
+    }
   }
 
   /** A new, empty segment; its file must not exist. The directory entry is made durable. */
@@ -89,15 +95,16 @@ export class Segment {
         const stray = segmentPath(directory, baseOffset, suffix)
         if (fs.stat(stray) !== undefined) fs.unlink(stray)
       }
-      const log = fs.open(path, 'create')
+      const segment = openFiles(fs.open(path, 'create'), (log) => {
+        return new Segment(fs, directory, baseOffset, log, config, nowMs, jitterMs)
+      })
       try {
-        const segment = new Segment(fs, directory, baseOffset, log, config, nowMs, jitterMs)
         fs.syncDirectory(directory)
-        return segment
       } catch (error) {
-        log.close()
+        segment.abandon()
         throw error
       }
+      return segment
     })
   }
 
@@ -112,15 +119,12 @@ export class Segment {
   ): Segment {
     const path = segmentPath(directory, baseOffset, '.log')
     return storageCall(`opening segment ${path}`, () => {
-      const log = fs.open(path, 'write')
-      try {
+      return openFiles(fs.open(path, 'write'), (log) => {
+        const sizeBytes = log.sizeBytes()
         const segment = new Segment(fs, directory, baseOffset, log, config, nowMs, jitterMs)
-        segment.sizeBytes = log.sizeBytes()
+        segment.sizeBytes = sizeBytes
         return segment
-      } catch (error) {
-        log.close()
-        throw error
-      }
+      })
     })
   }
 
@@ -213,6 +217,18 @@ export class Segment {
     })
   }
 
+  /** Writes the bytes from `position` to the end of the valid ones over themselves, so that a sync has them to write. */
+  writeAgain(position: number, onProgress: () => void): void {
+    const piece = new Uint8Array(Math.min(WRITE_AGAIN_BYTES, this.sizeBytes - position))
+    for (let done = position; done < this.sizeBytes; done += piece.length) {
+      const length = Math.min(piece.length, this.sizeBytes - done)
+      const isWhole = storageCall(`read of ${this.log.path}`, () => readFully(this.log, piece, 0, length, done))
+      if (!isWhole) throw new StorageError(`${this.log.path} ends before byte ${done + length}`, 'EIO')
+      writeFully(this.log, piece, 0, length, done)
+      onProgress()
+    }
+  }
+
   /** The segment gets no more batches: closing time-index entry, indexes trimmed and durable. */
   seal(): void {
     if (this.maxTimestamp >= 0) this.timeIndex.append(this.maxTimestamp, this.offsetOfMaxTimestamp, true)
@@ -229,12 +245,26 @@ export class Segment {
     this.note(batch.lastOffset, batch.sizeBytes, batch.maxTimestamp)
   }
 
-  /** Closes the files now, or when the flusher has finished with them. */
+  /**
+   * Writes what the indexes hold back and closes the files; the log's when the flusher has finished with it. Throws
+   * StorageError, and the files are closed all the same.
+   */
   close(): void {
     if (this.#closeWanted) return
+    try {
+      this.offsetIndex.trim()
+      this.timeIndex.trim()
+    } finally {
+      this.abandon()
+    }
+  }
+
+  /** As close(), and writes nothing: after a failure, or before a deletion. Throws nothing. */
+  abandon(): void {
+    if (this.#closeWanted) return
     this.#closeWanted = true
-    this.offsetIndex.close()
-    this.timeIndex.close()
+    this.offsetIndex.abandon()
+    this.timeIndex.abandon()
     if (this.syncsInFlight === 0) this.log.close()
   }
 
@@ -247,6 +277,16 @@ export class Segment {
     assert(this.syncsInFlight > 0, 'a sync that ends has begun')
     this.syncsInFlight -= 1
     if (this.syncsInFlight === 0 && this.#closeWanted) this.log.close()
+  }
+}
+
+/** What fails behind the opening of the log closes it again. */
+function openFiles(log: File, open: (log: File) => Segment): Segment {
+  try {
+    return open(log)
+  } catch (error) {
+    log.close()
+    throw error
   }
 }
 

@@ -62,7 +62,12 @@ function walkFault(batch: RecordBatchView, cursor: RecordCursor): string | undef
 
 /** Type of the control record in a control batch; -1 if it cannot be told. */
 export function controlType(batch: RecordBatchView): number {
-  const cursor = recordsOf(batch)
-  if (!cursor.next() || cursor.keyLength < CONTROL_KEY_BYTES_MIN) return -1
-  return (cursor.bytes[cursor.keyPosition + 2]! << 8) | cursor.bytes[cursor.keyPosition + 3]!
+  try {
+    const cursor = recordsOf(batch)
+    if (!cursor.next() || cursor.keyLength < CONTROL_KEY_BYTES_MIN) return -1
+    return (cursor.bytes[cursor.keyPosition + 2]! << 8) | cursor.bytes[cursor.keyPosition + 3]!
+  } catch (error) {
+    if (error instanceof VltavaError) return -1 // Its records cannot be read: recordsFault() says why.
+    throw error
+  }
 }

@@ -13,7 +13,7 @@ import { BATCH_BYTES_MAX, BatchScan, findNextBatch } from './batch-scan.ts'
 import { type Fault, FaultList } from './fault.ts'
 import { type IndexCheck, openIndexChecks } from './verify-indexes.ts'
 import { segmentPath } from './segment.ts'
-import { controlType, recordsFault } from './verify-records.ts'
+import { recordsFault } from './verify-records.ts'
 
 const RELATIVE_OFFSET_MAX = 0x7fff_ffff
 
@@ -166,17 +166,11 @@ class SegmentWalk {
     this.#firstOffset ??= baseOffset
     this.#batchCount += 1
     this.#recordCount += batch.recordCount
-    if (this.#task.withRecords) {
-      const recordFault = recordsFault(batch, this.#task.mayHaveHoles)
-      if (recordFault !== undefined) {
-        this.#fault(position, recordFault, baseOffset)
-        return // Its records cannot be read: the transaction index is not to be judged by them.
-      }
-    }
-    if (isOutOfPlace) {
-      for (const check of this.#checks) check.skip(position, position + batch.sizeBytes)
-    } else if (!batch.isControl || this.#task.withRecords || isReadable(batch)) {
-      for (const check of this.#checks) check.batch(batch, position)
+    const recordFault = this.#task.withRecords ? recordsFault(batch, this.#task.mayHaveHoles) : undefined
+    if (recordFault !== undefined) this.#fault(position, recordFault, baseOffset)
+    for (const check of this.#checks) {
+      if (isOutOfPlace) check.skip(position, position + batch.sizeBytes)
+      else check.batch(batch, position)
     }
   }
 
@@ -210,9 +204,4 @@ class SegmentWalk {
   #fault(position: number, what: string, offset: number): void {
     this.#faults.add(this.#log.path, position, what, offset)
   }
-}
-
-/** Of a control batch whose records were not checked. */
-function isReadable(batch: RecordBatchView): boolean {
-  return recordsFault(batch, true) === undefined && controlType(batch) >= 0
 }

@@ -57,14 +57,18 @@ export class DataDirectory {
     }
     this.#lock = lock
     try {
-      readLogDirectory(env.fs, path)
+      const isNew = readLogDirectory(env.fs, path) === undefined
+      if (isNew) usable(path, () => syncAncestors(env, path))
       usable(path, () => initialiseLogDirectory(env.fs, path, env.random))
       this.wasClean = usable(path, () => consumeCleanShutdown(env.fs, path))
+      env.failpoint('open:after-marker')
+      // Files whose replacement a stop has interrupted are believed from here on: a power cut must not bring the old back.
+      if (!this.wasClean) usable(path, () => env.fs.syncDirectory(path))
       this.topics = usable(path, () => TopicStore.load(env, path))
       usable(path, () => this.#removeDeletedDirectories())
       this.#recoveryPoints = this.#readPoints(RECOVERY_POINT_CHECKPOINT)
       this.#logStartOffsets = this.#readPoints(LOG_START_OFFSET_CHECKPOINT)
-      this.#readProducerIds()
+      usable(path, () => this.#readProducerIds())
     } catch (error) {
       lock.release()
       throw error
@@ -103,6 +107,7 @@ export class DataDirectory {
     const { fs } = this.#env
     this.#env.failpoint('checkpoint:before-write')
     writeOffsetCheckpoint(fs, this.path, LOG_START_OFFSET_CHECKPOINT, starts)
+    this.#env.failpoint('checkpoint:between')
     writeOffsetCheckpoint(fs, this.path, RECOVERY_POINT_CHECKPOINT, recovery)
     this.#env.failpoint('checkpoint:after-write')
     this.#lastWritten = state
@@ -114,6 +119,7 @@ export class DataDirectory {
     writeOffsetCheckpoint(this.#env.fs, this.path, HIGH_WATERMARK_CHECKPOINT, highWatermarks)
     this.#env.failpoint('close:before-marker')
     writeCleanShutdown(this.#env.fs, this.path)
+    this.#env.failpoint('close:after-marker')
   }
 
   release(): void {
@@ -179,7 +185,19 @@ function makeDirectories(env: Env, path: string): void {
   const parent = path.slice(0, path.lastIndexOf('/'))
   if (parent !== '') makeDirectories(env, parent)
   env.fs.makeDirectory(path)
-  env.fs.syncDirectory(parent === '' ? '/' : parent)
+}
+
+/** Makes the names of the directory and of all above it durable: which of them are new is not known after a crash. */
+function syncAncestors(env: Env, path: string): void {
+  for (let child = path; child !== ''; ) {
+    child = child.slice(0, child.lastIndexOf('/'))
+    try {
+      env.fs.syncDirectory(child === '' ? '/' : child)
+    } catch (error) {
+      // A directory that we may not read is not one that we made.
+      if (!['EACCES', 'EPERM', 'EROFS', 'EINVAL'].includes(errnoOf(error))) throw error
+    }
+  }
 }
 
 /** A system error while the directory is opened becomes a VltavaError that says so. */

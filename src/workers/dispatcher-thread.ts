@@ -16,7 +16,7 @@ import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { toErrorData, VltavaError } from '../base/errors.ts'
 import { Dispatcher, type DispatcherOptions } from './dispatcher.ts'
-import { type FromDispatcher, type Lifeline, logAddress, type ToDispatcher } from './messages.ts'
+import { type FromDispatcher, type Lifeline, LOADED, logAddress, type ToDispatcher } from './messages.ts'
 import type { ThreadHandle, ThreadSpawner } from './supervised-shard.ts'
 
 export interface DispatcherStart {
@@ -30,18 +30,35 @@ const { options, logId } = workerData as DispatcherStart
 const address = logAddress(threadId, logId)
 const channel = new BroadcastChannel(address)
 
+/** A thread that has not loaded its code by then is ended all the same. */
+const LOAD_MS = 5000
+
+/**
+ * A thread is not ended while it loads its modules: Node reads them asynchronously, and leaves the files open that it was
+ * just opening. A shard that cannot live would use up the descriptors of the process.
+ */
 function spawn(file: string, data: unknown, name: string): ThreadHandle {
   const worker = new Worker(new URL(file, import.meta.url), { workerData: data, name, execArgv: [] })
+  const loaded = new Promise<void>((resolve) => {
+    const timer = realEnv.timers.after(LOAD_MS, resolve)
+    const onLoaded = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    worker.once('message', onLoaded)
+    worker.once('exit', onLoaded)
+  })
   let reason = ''
   worker.on('error', (error: Error) => {
     reason = `threw ${error.stack ?? error.message}`
   })
   return {
     post: (message) => worker.postMessage(message),
-    onMessage: (listener) => void worker.on('message', listener),
+    onMessage: (listener) => void worker.on('message', (message) => message === LOADED || listener(message)),
     onEnd: (listener) =>
       void worker.once('exit', (code) => listener(reason === '' ? `ended with code ${code}` : reason)),
     terminate: async () => {
+      await loaded
       await worker.terminate()
     },
   }

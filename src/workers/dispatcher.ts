@@ -15,6 +15,7 @@ import type { DamageReport } from '../log/partition-log.ts'
 import type { DamageInfo } from '../protocol/transport.ts'
 import { createInterest } from '../ring/interest.ts'
 import { createRing } from '../ring/spsc.ts'
+import { ArenaPool } from './arena-pool.ts'
 import { DataDirectory } from './data-directory.ts'
 import {
   type FromDispatcher,
@@ -52,6 +53,7 @@ export class Dispatcher {
   readonly #shards: SupervisedShard[] = []
   readonly #admin: TopicAdmin
   readonly #clients = new Map<string, Client>()
+  readonly #arenas = new ArenaPool()
   readonly #damage: DamageInfo[] = []
   #isClosing = false
   #lastCheckMs: number
@@ -160,13 +162,14 @@ export class Dispatcher {
 
   async #attach(message: Extract<ToDispatcher, { type: 'attach' }>): Promise<void> {
     if (this.#isClosing) return
-    const { clientId, arena, doorbell } = message
+    const { clientId, memoryBytes, doorbell } = message
+    const arena = this.#arenas.take(memoryBytes)
     const client: Client = { clientId, arena, doorbell }
     this.#clients.set(clientId, client)
     const links: ShardLink[] = []
     for (const shard of this.#shards) links.push(await this.#link(client, shard))
     const topics = this.#admin.descriptions()
-    this.#send({ type: 'attached', clientId, directory: this.#directory.path, shards: links, topics })
+    this.#send({ type: 'attached', clientId, arena, directory: this.#directory.path, shards: links, topics })
   }
 
   /** New rings between a client and the present incarnation of a shard. */
@@ -194,11 +197,15 @@ export class Dispatcher {
   }
 
   async #detach({ clientId, isLost }: Extract<ToDispatcher, { type: 'detach' }>): Promise<void> {
-    if (this.#isClosing || !this.#clients.delete(clientId)) return
-    const asked = this.#shards.map((shard) => shard.ask({ type: 'unlink', clientId }))
-    for (const outcome of await Promise.allSettled(asked)) {
+    const client = this.#clients.get(clientId)
+    if (this.#isClosing || client === undefined) return
+    this.#clients.delete(clientId)
+    const outcomes = await Promise.allSettled(this.#shards.map((shard) => shard.ask({ type: 'unlink', clientId })))
+    for (const outcome of outcomes) {
       if (outcome.status === 'rejected' && !(outcome.reason instanceof VltavaError)) throw outcome.reason
     }
+    // A shard that could not be told may still read a batch in there, until it is stopped.
+    if (outcomes.every(({ status }) => status === 'fulfilled')) this.#arenas.giveBack(client.arena)
     if (isLost === true) this.#send({ type: 'lost', clientId })
   }
 
@@ -226,6 +233,7 @@ export class Dispatcher {
     const shard = this.#shards[index]!
     if (this.#isClosing || shard.isUp) return
     await shard.stop()
+    this.#admin.notePoints()
     shard.start()
     try {
       await this.#admin.reopen(index)

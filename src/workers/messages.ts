@@ -71,6 +71,8 @@ export interface PartitionOrder {
   readonly topicId: string
   readonly config: LogConfig
   readonly wasClean: boolean
+  /** Another program's log: it may have been compacted, whatever `config` says. */
+  readonly isAdopted?: boolean
   readonly recoveryPoint: number
   readonly logStartOffset: number
 }
@@ -129,6 +131,9 @@ export type FromShard =
   | { readonly type: 'offline'; readonly slot: number; readonly error: ErrorData }
   | { readonly type: 'online'; readonly slot: number; readonly damage: readonly DamageReport[] }
 
+/** The first message of every thread that the dispatcher starts: its code is loaded. */
+export const LOADED = 'loaded'
+
 /** What a shard's thread is started with. */
 export interface ShardStart {
   readonly shardIndex: number
@@ -173,7 +178,8 @@ export type ToDispatcher =
   | {
       readonly type: 'attach'
       readonly clientId: string
-      readonly arena: SharedArrayBuffer
+      /** Of the arena that it wants. */
+      readonly memoryBytes: number
       readonly doorbell: SharedArrayBuffer
     }
   /** `isLost`: its thread ended and could not say so itself. */
@@ -205,6 +211,7 @@ export type FromDispatcher =
   | {
       readonly type: 'attached'
       readonly clientId: string
+      readonly arena: SharedArrayBuffer
       readonly directory: string
       readonly shards: readonly ShardLink[]
       readonly topics: readonly TopicDescription[]

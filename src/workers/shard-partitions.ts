@@ -12,7 +12,7 @@
  */
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
-import { type ErrorData, errnoOf, type StorageError, toErrorData, VltavaError } from '../base/errors.ts'
+import { type ErrorData, errnoOf, StorageError, toErrorData, VltavaError } from '../base/errors.ts'
 import { openPartitionLog } from '../log/log-loader.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { applyRetention, type Doomed, trimLog } from '../log/retention.ts'
@@ -30,6 +30,7 @@ export class ShardPartition {
   order: PartitionOrder
   /** Undefined while offline. */
   log: PartitionLog | undefined = undefined
+  /** Of the disk; undefined if the log could not be opened for another reason. */
   failure: StorageError | undefined = undefined
   /** Has batches that wait for write() in this step. */
   isTouched = false
@@ -101,6 +102,7 @@ export class ShardPartitions {
       } catch (caught) {
         if (!(caught instanceof VltavaError)) throw caught
         error = toErrorData(caught)
+        if (caught instanceof StorageError) partition.failure = caught
         this.#watermarks.setState(order.slot, SlotState.OFFLINE, caught.kafkaCode)
       }
       const { log } = partition
@@ -111,7 +113,9 @@ export class ShardPartitions {
 
   #openLog(partition: ShardPartition): void {
     const { order } = partition
+    this.#env.failpoint('open-partition:before')
     const log = openPartitionLog(this.#env, { ...order, onProgress: () => this.#watermarks.beat() })
+    this.#env.failpoint('open-partition:after')
     partition.log = log
     partition.failure = undefined
     this.#watermarks.raiseGeneration(order.slot)
@@ -317,8 +321,8 @@ export class ShardPartitions {
     partition.order = {
       ...partition.order,
       wasClean: false,
-      recoveryPoint: this.#watermarks.committedOffset(slot),
-      logStartOffset: this.#watermarks.logStartOffset(slot),
+      recoveryPoint: Math.max(partition.order.recoveryPoint, this.#watermarks.committedOffset(slot)),
+      logStartOffset: Math.max(partition.order.logStartOffset, this.#watermarks.logStartOffset(slot)),
     }
     try {
       this.#openLog(partition)

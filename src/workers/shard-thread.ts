@@ -8,7 +8,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { Doorbell } from '../ring/doorbell.ts'
-import type { FromShard, ShardStart, ToShard } from './messages.ts'
+import { type FromShard, LOADED, type ShardStart, type ToShard } from './messages.ts'
 import { Shard } from './shard.ts'
 
 /** Bounds every wait: the heartbeat goes on while the shard sleeps. */
@@ -18,6 +18,7 @@ const IDLE_CYCLES_MAX = 64
 
 assert(parentPort !== null, 'shard-thread runs as a worker')
 const port = parentPort
+port.postMessage(LOADED)
 const start = workerData as ShardStart
 const bell = new Doorbell(start.doorbell)
 const shard = new Shard(realEnv, start, (message: FromShard) => port.postMessage(message))

@@ -171,9 +171,11 @@ export class Shard {
       client.reply(requestId, ERROR_CODES.CORRUPT_MESSAGE.kafkaCode, -1, -1, -1)
       return
     }
+    const { active } = log
     let code: number
     try {
       code = log.append(batch, this.#wallMs)
+      if (log.active !== active) this.#answerWritten(partition)
     } catch (error) {
       this.#goOffline(partition, error)
       client.reply(requestId, STORAGE_ERROR, -1, -1, -1)
@@ -218,11 +220,28 @@ export class Shard {
     this.#touched.length = 0
     this.#touchedBytes = 0
     this.#env.failpoint('produce:before-reply')
-    for (const { client, requestId, partition, baseOffset, timestamp } of this.#waiting) {
-      if (partition.log === undefined) client.reply(requestId, STORAGE_ERROR, -1, -1, -1)
-      else client.reply(requestId, 0, baseOffset, timestamp, partition.log.logStartOffset)
-    }
+    for (const waiting of this.#waiting) this.#answer(waiting)
     this.#waiting = []
+  }
+
+  /**
+   * The log has rolled, so what waited is written. It is answered at once: were this shard to die, what is not answered
+   * is sent again, and recovery knows the five batches of a producer for one whole segment back, no further.
+   */
+  #answerWritten(partition: ShardPartition): void {
+    this.#partitions.publish(partition)
+    this.#moved.push(partition.slot)
+    const others: WaitingReply[] = []
+    for (const waiting of this.#waiting) {
+      if (waiting.partition === partition) this.#answer(waiting)
+      else others.push(waiting)
+    }
+    this.#waiting = others
+  }
+
+  #answer({ client, requestId, partition, baseOffset, timestamp }: WaitingReply): void {
+    if (partition.log === undefined) client.reply(requestId, STORAGE_ERROR, -1, -1, -1)
+    else client.reply(requestId, 0, baseOffset, timestamp, partition.log.logStartOffset)
   }
 
   #goOffline(partition: ShardPartition, error: unknown): void {

@@ -14,7 +14,7 @@ import type { Clock } from '../base/env/env.ts'
 import { fromErrorData, VltavaError } from '../base/errors.ts'
 import { createDoorbell, Doorbell } from '../ring/doorbell.ts'
 import { createRing } from '../ring/spsc.ts'
-import { Activity, createWatermarks, Watermarks } from '../ring/watermarks.ts'
+import { Activity, createWatermarks, SlotState, Watermarks } from '../ring/watermarks.ts'
 import {
   type EngineLimits,
   type FlusherStart,
@@ -66,6 +66,8 @@ export class SupervisedShard {
   watermarksBuffer: SharedArrayBuffer
   watermarks: Watermarks
   doorbellBuffer: SharedArrayBuffer
+  /** Of partitions that were deleted: readers find them so in every later incarnation. */
+  readonly deletedSlots: number[] = []
   /** False from the moment a failure is seen until the next incarnation answers. */
   isUp = false
   readonly #clock: Clock
@@ -115,8 +117,11 @@ export class SupervisedShard {
     const { limits, retentionCheckMs } = this.#settings
     const ringBytes = ringBytesFor(limits.syncOrdersMax)
     this.epoch += 1
+    const { watermarks: before } = this
     this.watermarksBuffer = createWatermarks(this.epoch, this.slotCount)
     this.watermarks = new Watermarks(this.watermarksBuffer)
+    this.watermarks.inherit(before) // Nobody sees an offset go back, even if a partition cannot be opened.
+    for (const slot of this.deletedSlots) this.watermarks.setState(slot, SlotState.DELETED)
     this.doorbellBuffer = createDoorbell()
     this.#doorbell = new Doorbell(this.doorbellBuffer)
     const flusherStart: FlusherStart = {

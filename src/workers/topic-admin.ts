@@ -20,7 +20,6 @@ import type { DamageReport } from '../log/partition-log.ts'
 import { parseTopicConfigs, type TopicConfigs } from '../log/topic-config.ts'
 import { PARTITION_COUNT_MAX, partitionDirectory, type Topic } from '../log/topic-store.ts'
 import type { AdminRequest } from '../protocol/transport.ts'
-import { SlotState } from '../ring/watermarks.ts'
 import { collidingTopicName, deletedDirectoryName, validateTopicName } from '../segment/names.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { FromDispatcher, PartitionOrder, PartitionPoints, ShardRequest, TopicDescription } from './messages.ts'
@@ -77,7 +76,7 @@ export class TopicAdmin {
       this.#place(topic, topic.partitions)
     }
     await Promise.all(this.#shards.map((_, index) => this.#openSlots(index, this.#directory.wasClean)))
-    for (const topic of this.#directory.topics.all()) if (topic.isDeleting) this.#finishDeletion(topic)
+    for (const topic of this.#directory.topics.all()) if (topic.isDeleting) this.#tryFinishDeletion(topic)
   }
 
   /** After a restart of a shard: its partitions, from disk. Rejects with SHARD_UNAVAILABLE if it ends again. */
@@ -112,6 +111,7 @@ export class TopicAdmin {
       topicId: topic.id,
       config: parseTopicConfigs(topic.name, topic.configs),
       wasClean,
+      isAdopted: topic.isAdopted ?? false,
       recoveryPoint: this.#directory.recoveryPoint(topic.name, partition.partition),
       logStartOffset: this.#directory.logStartOffset(topic.name, partition.partition),
     }
@@ -147,12 +147,11 @@ export class TopicAdmin {
     partition.failure = error
   }
 
-  /** Takes the durable points of every partition from the shared words. */
+  /** Takes the durable points of every partition from the shared words; those of a shard that died are still true. */
   notePoints(): void {
     for (const { partitions } of this.#topics.values()) {
       for (const { topic, partition, shardIndex, slot } of partitions) {
-        const { watermarks, isUp } = this.#shards[shardIndex]!
-        if (!isUp || watermarks.state(slot) !== SlotState.ONLINE) continue
+        const { watermarks } = this.#shards[shardIndex]!
         this.#directory.notePoints(topic, partition, watermarks.committedOffset(slot), watermarks.logStartOffset(slot))
       }
     }
@@ -283,19 +282,24 @@ export class TopicAdmin {
     this.#env.failpoint('delete-topic:after-file')
     for (const { topic, partitions } of topics) {
       this.#topics.delete(topic.name)
-      for (const { shardIndex, slot } of partitions) this.#bySlot[shardIndex]![slot] = undefined
+      for (const { shardIndex, slot } of partitions) {
+        this.#bySlot[shardIndex]![slot] = undefined
+        this.#shards[shardIndex]!.deletedSlots.push(slot)
+      }
       for (const { shardIndex, slot } of partitions) {
         if (await this.#askIfUp(shardIndex, { type: 'delete', slot })) continue
         // A dying thread may write for as long as it lives, by names that a new topic could have.
         await this.#shards[shardIndex]!.stop()
       }
     }
-    for (const { topic } of topics) {
-      try {
-        this.#finishDeletion({ ...topic, isDeleting: true })
-      } catch (error) {
-        if (!(error instanceof StorageError)) throw error
-      }
+    for (const { topic } of topics) this.#tryFinishDeletion(topic)
+  }
+
+  #tryFinishDeletion(topic: Topic): void {
+    try {
+      this.#finishDeletion(topic)
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error
     }
   }
 
@@ -358,6 +362,7 @@ export class TopicAdmin {
     this.#checkSlots(count - topic.partitions)
     const grown = { ...topic, partitions: count }
     this.#directory.topics.put([grown])
+    this.#env.failpoint('create-partitions:after-file')
     const added = this.#place(grown, count)
     try {
       await this.#openNew(added)
@@ -391,6 +396,7 @@ export class TopicAdmin {
     const { shardIndex, slot } = place
     const shard = this.#shards[shardIndex]!
     const logStartOffset = await shard.ask({ type: 'trim', slot, offset })
+    this.#env.failpoint('trim:before-checkpoint')
     this.#directory.notePoints(name, partition, shard.watermarks.committedOffset(slot), logStartOffset)
     this.#directory.writeCheckpoints()
     return logStartOffset

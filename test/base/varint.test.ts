@@ -20,9 +20,10 @@ const around = (center: number): number[] => [-2, -1, 0, 1, 2].map((d) => center
 const INT32 = [0, 6, 7, 13, 14, 20, 21, 27, 28, 30, 31]
   .flatMap((bit) => [...around(2 ** bit), ...around(-(2 ** bit))])
   .filter((value) => value === (value | 0))
-const INT64 = [...INT32, ...[31, 32, 34, 41, 48, 51, 52, 53].flatMap((bit) => [...around(2 ** bit), ...around(-(2 ** bit))])].filter(
-  Number.isSafeInteger,
-)
+const INT64 = [
+  ...INT32,
+  ...[31, 32, 34, 41, 48, 51, 52, 53].flatMap((bit) => [...around(2 ** bit), ...around(-(2 ** bit))]),
+].filter(Number.isSafeInteger)
 
 function written(write: typeof writeVarint, value: number): number[] {
   const bytes = new Uint8Array(24).fill(0xee)

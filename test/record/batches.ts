@@ -1,12 +1,7 @@
 /**
  * Record batches for tests: built by BatchBuilder, read by RecordBatchView and RecordCursor, compared as plain values.
  */
-import {
-  BatchBuilder,
-  encodeHeaders,
-  restampProducer,
-  type RecordHeader,
-} from '../../src/record/batch-builder.ts'
+import { BatchBuilder, encodeHeaders, restampProducer, type RecordHeader } from '../../src/record/batch-builder.ts'
 import { BATCH_HEADER_BYTES } from '../../src/record/batch-layout.ts'
 import { RecordBatchView } from '../../src/record/batch-view.ts'
 import { codecName, type CompressionName, decompress } from '../../src/record/compression/codec.ts'

@@ -283,7 +283,7 @@ class Run {
       const pending = [...world.pending.values()].slice(0, 10).join(', ')
       throw new SimFailure(`close() does not settle; nor do: ${pending}`)
     }
-    await world.scheduler.run(() => false, 50, 100)
+    await world.scheduler.rest(50, 100)
     if (!world.env.fs.halted) {
       heal(world)
       await this.#stopActors()

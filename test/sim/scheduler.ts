@@ -83,15 +83,26 @@ export class Scheduler {
     throw new SimFailure(message)
   }
 
-  /** Runs events until `isDone`, `eventsMax` or `virtualMsMax`; returns whether it is done. */
+  /** Runs events until `isDone`, `eventsMax` or `virtualMsMax`; returns whether it is done. It is an error to be stuck. */
   async run(isDone: () => boolean, eventsMax: number, virtualMsMax: number): Promise<boolean> {
+    const isOver = await this.#run(isDone, eventsMax, virtualMsMax)
+    if (isOver === undefined) this.fail('nothing can happen any more, and nothing is due')
+    return isOver
+  }
+
+  /** Lets things go on for a while, or until nothing can happen any more. */
+  async rest(eventsMax: number, virtualMsMax: number): Promise<void> {
+    await this.#run(() => false, eventsMax, virtualMsMax)
+  }
+
+  async #run(isDone: () => boolean, eventsMax: number, virtualMsMax: number): Promise<boolean | undefined> {
     const endMs = this.clock.monotonicMs() + virtualMsMax
     const lastEvent = this.eventCount + eventsMax
     await nextMacrotask()
     while (!isDone()) {
       this.#throwFailure()
       if (this.eventCount >= lastEvent || this.clock.monotonicMs() >= endMs) return false
-      this.#runOne()
+      if (!this.#runOne()) return undefined
       await nextMacrotask()
     }
     this.#throwFailure()
@@ -102,7 +113,8 @@ export class Scheduler {
     if (this.failure !== undefined) throw this.failure
   }
 
-  #runOne(): void {
+  /** False: nothing can happen. */
+  #runOne(): boolean {
     const nowMs = this.clock.monotonicMs()
     const ready: Source[] = []
     let weight = 0
@@ -117,11 +129,11 @@ export class Scheduler {
     }
     this.eventCount += 1
     const isTimeDrawn = this.random.next() * (weight + this.#timeWeight) >= weight
-    if (ready.length === 0 && dueMs === Infinity) this.fail('nothing can happen any more, and nothing is due')
+    if (ready.length === 0 && dueMs === Infinity) return false
     if (dueMs <= nowMs || ready.length === 0 || (isTimeDrawn && dueMs < Infinity)) {
       this.#record(TIME_LABEL)
       this.clock.advance(Math.max(0, dueMs - nowMs))
-      return
+      return true
     }
     let drawn = this.random.next() * weight
     let chosen = ready[0]!
@@ -137,6 +149,7 @@ export class Scheduler {
     } catch (error) {
       if (!(error instanceof SimHalt)) throw error // The disk says that the process has ended; whoever runs us looks.
     }
+    return true
   }
 
   #record(label: string): void {

@@ -93,7 +93,8 @@ async function send(world: World, client: SimClient, { producer }: Sender, recor
       ...(partition === undefined ? {} : { partition }),
       ...(timestamp === undefined ? {} : { timestamp }),
     })
-    const metadata = await world.call(`send of record ${record.id}`, sent)
+    const what = `send of record ${record.id} by producer ${record.producer} to ${name}`
+    const metadata = await world.call(what, sent)
     if (record.acks === 0) return
     const now = world.topicOf(client.transport, name)
     world.model.acknowledged(record, now, metadata.partition, metadata.offset, metadata.durability)

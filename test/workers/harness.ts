@@ -98,7 +98,7 @@ export interface StoredRecord {
 }
 
 export async function readAll(log: Log, topic: string): Promise<StoredRecord[]> {
-  const consumer = log.consumer({ value: 'string', from: 'earliest' })
+  const consumer = log.consumer<Uint8Array, string>({ value: 'string', from: 'earliest' })
   await consumer.subscribe([topic])
   const records: StoredRecord[] = []
   for await (const batch of consumer.batches({ until: 'end' })) {

@@ -140,8 +140,8 @@ export class AckProbe implements Transport {
     return this.#inner.partitionFailure(topic, partition)
   }
 
-  setInterest(topic: string, partition: number, isWanted: boolean): void {
-    this.#inner.setInterest(topic, partition, isWanted)
+  watch(topic: string, partition: number): () => void {
+    return this.#inner.watch(topic, partition)
   }
 
   lookup(topic: string, partition: number, spec: OffsetSpec): Promise<OffsetAndTimestamp> {

@@ -52,10 +52,14 @@ async function readLazily(consumer: Consumer): Promise<number> {
     const { bytes } = cursor
     if (bytes.buffer !== view.buffer || bytes.byteOffset !== view.byteOffset) view = viewOf(bytes)
     const { partition, baseOffset } = batch
+    const last = order.lastOf(partition)
     while (cursor.next()) {
       const position = cursor.valuePosition
       if (cursor.valueLength < VALUE_BYTES_MIN) throw foreign(partition, baseOffset + cursor.offsetDelta)
-      order.check(partition, producerAt(view, position), sequenceAt(view, position))
+      const producer = producerAt(view, position)
+      const sequence = sequenceAt(view, position)
+      if (!(sequence > last[producer]!)) throw disordered(partition, producer, sequence)
+      last[producer] = sequence
       count += 1
     }
   }
@@ -67,12 +71,16 @@ async function readRecords(consumer: Consumer, recordSize: number): Promise<numb
   let count = 0
   for await (const batch of consumer.batches({ until: 'end' })) {
     const { partition } = batch
+    const last = order.lastOf(partition)
     for (const record of batch) {
       const { key, value } = record
       if (value?.length !== recordSize) throw foreign(partition, record.offset)
       if (key !== null && (key.length !== KEY_BYTES || key[0] !== value[0])) throw foreign(partition, record.offset)
+      const producer = value[6]! + value[7]! * 0x100
       const low = value[0]! + value[1]! * 0x100 + value[2]! * 0x1_0000 + value[3]! * 0x100_0000
-      order.check(partition, value[6]! + value[7]! * 0x100, low + (value[4]! + value[5]! * 0x100) * 0x1_0000_0000)
+      const sequence = low + (value[4]! + value[5]! * 0x100) * 0x1_0000_0000
+      if (!(sequence > last[producer]!)) throw disordered(partition, producer, sequence)
+      last[producer] = sequence
       count += 1
     }
   }
@@ -83,14 +91,14 @@ async function readRecords(consumer: Consumer, recordSize: number): Promise<numb
 class SequenceOrder {
   readonly #last: Float64Array[] = []
 
-  check(partition: number, producer: number, sequence: number): void {
-    const last = (this.#last[partition] ??= new Float64Array(PRODUCERS_MAX).fill(-1))
-    if (sequence > last[producer]!) {
-      last[producer] = sequence
-      return
-    }
-    throw new CommandFailed(`sequence=${sequence} of producer ${producer} is out of order in partition=${partition}`)
+  /** The last sequence numbers seen in a partition, by producer; -1 at first. A producer that cannot be has none. */
+  lastOf(partition: number): Float64Array {
+    return (this.#last[partition] ??= new Float64Array(PRODUCERS_MAX).fill(-1))
   }
+}
+
+function disordered(partition: number, producer: number, sequence: number): CommandFailed {
+  return new CommandFailed(`sequence=${sequence} of producer ${producer} is out of order in partition=${partition}`)
 }
 
 export interface FollowerPlan {

@@ -23,7 +23,7 @@ describe('RecordChecker', () => {
       partition = 0,
       sequence = 0,
       producer = 0,
-      offset = offsets[partition] as number,
+      offset: givenOffset = -1,
       hasKey = false,
     }: {
       partition?: number
@@ -34,6 +34,7 @@ describe('RecordChecker', () => {
     } = {},
     spoil: (value: Uint8Array, key: Uint8Array) => Uint8Array = (value) => value,
   ): void {
+    const offset = givenOffset >= 0 ? givenOffset : offsets[partition]!
     const maker = new ValueMaker(RECORD_SIZE, producer)
     const value = maker.make(sequence, 5).slice()
     const key = maker.key(sequence).slice()

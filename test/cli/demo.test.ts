@@ -1,0 +1,68 @@
+/** vltava demo, what `npm start` runs; and the check it makes, which must notice. */
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { AccessLog, identifyLine } from '../../src/cli/access-log.ts'
+import { temporaryDirectory, vltava, vltavaOk } from './run.ts'
+
+const data = join(temporaryDirectory(), 'data')
+
+describe('vltava demo', () => {
+  it('writes, reads back, checks, and can be repeated in the same directory', () => {
+    const first = vltavaOk(['demo', '--records', '20001', '--data', data])
+    expect(first.text).toContain('every byte compared, every line exactly once and in order: OK')
+    expect(first.text).toContain('wrote      20,001 records')
+    const { text } = vltavaOk(['demo', '--records', '3000', '--json', '--data', data])
+    expect(JSON.parse(text)).toMatchObject({
+      topic: 'access-log',
+      records: 3000,
+      verified: 3000,
+      durability: 'committed',
+      threads: 2,
+    })
+    expect(vltavaOk(['consume', 'access-log', '--data', data]).text.split('\n')).toHaveLength(3001)
+  })
+
+  it('leaves a topic of that name alone that it did not make', () => {
+    vltavaOk(['produce', 'access-log', '--data', data], 'not a line of the demo\n')
+    vltavaOk(['topic', 'trim', 'access-log', '--partition', '0', '--offset', 'end', '--yes', '--data', data])
+    const mine = join(data, '../mine')
+    vltavaOk(['topic', 'create', 'access-log', '--data', mine])
+    vltavaOk(['produce', 'access-log', '--data', mine], 'a line of somebody\n')
+    const { status, stderr } = vltava(['demo', '--records', '10', '--data', mine])
+    expect(status).toBe(1)
+    expect(stderr).toContain("holds records that are not the demo's; give another directory")
+    expect(vltavaOk(['consume', 'access-log', '--data', mine]).text).toBe('a line of somebody\n')
+  })
+})
+
+describe('the lines of the demo', () => {
+  it('tell their thread and number, and differ from each other', () => {
+    const lines = new AccessLog()
+    const seen = new Set<string>()
+    for (let number = 0; number < 5000; number++) {
+      const line = lines.line(number % 2, number)
+      expect(identifyLine(line, 0, line.length)).toEqual({ thread: number % 2, number })
+      seen.add(line.toString())
+    }
+    expect(seen.size).toBe(5000)
+    expect([...seen].every((line) => /^203\.0\.113\.\d+ - - \[01\/Jan\/2026:00:00:0\d \+0000\] "/.test(line))).toBe(
+      true,
+    )
+  })
+
+  it('are the same for everybody who computes them, in any order', () => {
+    const texts = [0, 1, 4096, 999_999].map((number) => new AccessLog().line(1, number).toString())
+    const lines = new AccessLog()
+    const again = [999_999, 4096, 1, 0].map((number) => lines.line(1, number).toString())
+    expect(again.reverse()).toEqual(texts)
+  })
+
+  it('are told from other bytes', () => {
+    const line = Buffer.from(new AccessLog().line(0, 7))
+    expect(identifyLine(line, 1, line.length - 1)).toEqual({ thread: 0, number: 7 })
+    expect(identifyLine(line, 0, line.length - 1)).toBeUndefined()
+    expect(identifyLine(Buffer.from('short'), 0, 5)).toBeUndefined()
+    line[line.length - 3] = 65
+    expect(identifyLine(line, 0, line.length)).toBeUndefined()
+  })
+})
