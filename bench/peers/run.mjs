@@ -1,11 +1,11 @@
 /**
- * `node bench/peers/run.mjs [--records N] [--rounds R] [--record-size B] [--json]`: Vltava beside the libraries that one
- * would otherwise keep a local log in, on one machine in one run.
+ * `node bench/peers/run.mjs [--records N] [--rounds R] [--record-size B] [--json]`: Vltava beside the libraries that
+ * one would otherwise keep a local log in, on one machine in one run.
  *
- * Rounds alternate: each contestant has its turn in every round, in a process and a directory of its own, beginning with
- * another one each round, so that a busy minute of the machine hits all. Two classes of durability, not to be mixed.
- * The table shows medians, and the spread as (slowest .. fastest); `--json` prints every turn instead. Exit status 1 if a
- * record did not come back as it was written.
+ * Rounds alternate: each contestant has its turn in every round, in a process and a directory of its own, beginning
+ * with another one each round, so that a busy minute of the machine hits all. Two classes of durability, not to be
+ * mixed. The table shows medians, and the spread as (slowest .. fastest); `--json` prints every turn instead. Exit
+ * status 1 if a record did not come back as it was written.
  */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -66,7 +66,12 @@ export function peersTable(turns, leftOut) {
     const ofClass = turns.filter((turn) => turn.durability === durability)
     if (ofClass.length === 0) continue
     const names = [...new Set(ofClass.map(({ contestant }) => contestant))]
-    const rows = names.map((name) => summarise(name, ofClass.filter(({ contestant }) => contestant === name))) // prettier-ignore
+    const rows = names.map((name) => {
+      return summarise(
+        name,
+        ofClass.filter(({ contestant }) => contestant === name),
+      )
+    })
     const own = rows.find(({ name }) => name === 'vltava')
     lines.push(`**${durability}**, ${ofClass[0].records.toLocaleString('en-US')} records`, '')
     lines.push('| | written, records/s | Vltava is | read, records/s | Vltava is | peak RSS | bytes/record |')
@@ -106,7 +111,8 @@ export function spread(values) {
 export function rate({ median, min, max }) {
   const [divisor, unit] = median >= 1e6 ? [1e6, ' M'] : median >= 1e3 ? [1e3, ' k'] : [1, '']
   const digits = (value) => (value / divisor).toFixed(divisor === 1 ? 0 : 2)
-  return `${digits(median)}${unit} (${digits(min)} .. ${digits(max)})`
+  const range = min === max ? '' : ` (${digits(min)} .. ${digits(max)})`
+  return `${digits(median)}${unit}${range}`
 }
 
 function factor({ name }, value) {

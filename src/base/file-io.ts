@@ -45,21 +45,38 @@ export function readSmallFile(fs: Fs, path: string, sizeMax = 64 << 20): Uint8Ar
   }
 }
 
+/** Of a file that is to replace another; after a crash it may be left over. */
+export const TEMPORARY_SUFFIX = '.tmp'
+
 /** Replaces a file atomically and durably: after a crash there is the old content or the new, never a mix. */
 export function replaceFile(fs: Fs, directory: string, name: string, content: Uint8Array): void {
   const target = `${directory}/${name}`
-  const temporary = `${target}.tmp`
+  const temporary = `${target}${TEMPORARY_SUFFIX}`
   storageCall(`replacing ${target}`, () => {
     const file = fs.open(temporary, 'replace')
     try {
-      writeFully(file, content, 0, content.length, 0)
-      file.sync()
-    } finally {
-      file.close()
+      try {
+        writeFully(file, content, 0, content.length, 0)
+        file.sync()
+      } finally {
+        file.close()
+      }
+      fs.rename(temporary, target)
+    } catch (error) {
+      discard(fs, temporary)
+      throw error
     }
-    fs.rename(temporary, target)
     fs.syncDirectory(directory)
   })
+}
+
+/** On a full disk what could not be completed must not stay. If it cannot be removed either, the first error counts. */
+function discard(fs: Fs, path: string): void {
+  try {
+    fs.unlink(path)
+  } catch (error) {
+    if (errnoOf(error) === '') throw error
+  }
 }
 
 /** Runs `call`; a system error of the file system becomes a StorageError that says what was being done. */

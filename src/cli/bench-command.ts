@@ -109,6 +109,9 @@ async function runBench(
     const faults = results.flatMap(({ fault }) => (fault === undefined ? [] : [fault]))
     for (const fault of faults) stderr.write(`bench ${name}: ${fault}\n`)
     return faults.length === 0 ? EXIT_OK : EXIT_FAILED
+  } catch (error) {
+    signal.throwIfAborted() // Then whatever else went wrong is only its consequence.
+    throw error
   } finally {
     progress.end()
     directory.remove()

@@ -77,7 +77,8 @@ Examples:
       checkPartition(description, wanted.partition)
       await consume(log, description, wanted, context)
     })
-    if (!wanted.isFollowing) context.signal.throwIfAborted() // Ctrl-C is how --follow ends; else it cut the output short.
+    // Ctrl-C is how --follow ends; otherwise it has cut the output short.
+    if (!wanted.isFollowing) context.signal.throwIfAborted()
     return EXIT_OK
   },
 }
@@ -127,7 +128,7 @@ async function consume(
   const progress = context.stdout.isTTY === true ? undefined : new Progress(context.stderr)
   const startMs = realEnv.clock.monotonicMs()
   const sink = new ByteSink(context.stdout)
-  let count = 0
+  let count: number
   try {
     count = await copyRecords(consumer, wanted, sink, context.signal, (records) => {
       progress?.update(() => describeRate(records, sink.flushedBytes, realEnv.clock.monotonicMs() - startMs))

@@ -1,8 +1,8 @@
 /**
  * DemoCheck: reads the demo's topic back and compares every byte with what it has to be. @hot
  *
- * A line tells its thread and number; the line is computed anew and compared. Each line must come exactly once, and within
- * a partition the lines of a thread in the order in which it wrote them.
+ * A line tells its thread and number; the line is computed anew and compared. Each line must come exactly once, and
+ * within a partition the lines of a thread in the order in which it wrote them.
  */
 import type { ConsumerBatch, RecordCursor } from '../index.ts'
 import { AccessLog, DEMO_THREADS_MAX, identifyLine } from './access-log.ts'

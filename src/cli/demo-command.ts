@@ -1,6 +1,6 @@
 /**
- * `vltava demo`, which `npm start` runs: an access log streams into a topic from two threads at full speed, is read back
- * and checked byte by byte, and the rates are printed with what they mean.
+ * `vltava demo`, which `npm start` runs: an access log streams into a topic from two threads at full speed, is read
+ * back and checked byte by byte, and the rates are printed with what they mean.
  */
 import { relative } from 'node:path'
 import { realEnv } from '../base/env/real-env.ts'
@@ -25,9 +25,9 @@ export const demoCommand: Command = {
   summary: 'stream a generated access log in, read it back, check it, print the rate',
   usage: `vltava demo [--data DIR] [--records N] [--json]
 
-Streams a generated access log into the topic ${TOPIC} from ${THREADS} threads at full speed, with acks=all (every record
-is on the disk), reads it back, compares every byte, and prints the rates. The topic is made anew each time; one of the
-same name that the demo did not make is left alone, and the demo refuses.
+Streams a generated access log into the topic ${TOPIC} from ${THREADS} threads at full speed, with acks=all
+(every record is on the disk), reads it back, compares every byte, and prints the rates. The topic is made
+anew each time; one of the same name that the demo did not make is left alone, and the demo refuses.
 
   --data DIR            the data directory (default ./data)
   --records N           how many records (default ${formatCount(RECORDS)})
@@ -173,12 +173,13 @@ function asText(directory: string, { recordCount, bytes, produceMs, consumeMs }:
   const { addon, addonReason, crc32c, mmap } = features()
   const vltava = programName()
   const amount = `${formatCount(recordCount)} records, ${formatBytes(bytes)}`
+  const reading = mmap ? 'segments mapped' : 'segments read'
   const rates = (elapsedMs: number): string => {
     const perSecond = 1000 / elapsedMs
     return `${formatRate(recordCount * perSecond)} records/s, ${formatBytes(bytes * perSecond)}/s`
   }
   return `topic      ${TOPIC} in ${directory}, ${PARTITIONS} partitions, made anew
-features   addon ${addon ? 'live' : `not live (${addonReason})`}, CRC-32C ${crc32c}, ${mmap ? 'segments mapped' : 'segments read'}
+features   addon ${addon ? 'live' : `not live (${addonReason})`}, CRC-32C ${crc32c}, ${reading}
 wrote      ${amount} in ${formatDuration(produceMs)} from ${THREADS} threads: ${rates(produceMs)}
            acks=all: every record is on the disk and survives a power cut
 read back  ${amount} in ${formatDuration(consumeMs)} on one thread: ${rates(consumeMs)}

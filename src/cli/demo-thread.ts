@@ -1,6 +1,6 @@
 /**
- * Thread entry of the demo's producers: attaches to the log that the main thread has open, and writes its lines as fast as
- * the log takes them. Tells the main thread when it is ready, how far it is, and how it ended.
+ * Thread entry of the demo's producers: attaches to the log that the main thread has open, and writes its lines as fast
+ * as the log takes them. Tells the main thread when it is ready, how far it is, and how it ended.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'

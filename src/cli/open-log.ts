@@ -20,8 +20,8 @@ export function dataDirectory(args: Arguments): string {
 }
 
 /**
- * Runs `work` with the log of `directory` open. A directory that is not there is an error unless `mayCreate`: a mistyped
- * path must not become an empty log. Rejects with VltavaError DIRECTORY_*, or as `work` does.
+ * Runs `work` with the log of `directory` open. A directory that is not there is an error unless `mayCreate`: a
+ * mistyped path must not become an empty log. Rejects with VltavaError DIRECTORY_*, or as `work` does.
  */
 export async function withLog<T>(
   directory: string,

@@ -13,8 +13,8 @@ export function isClosed(stream: NodeJS.WritableStream & { readonly destroyed?: 
 }
 
 /**
- * Writes all of `chunk`; resolves when the stream has taken it, so the caller may use the memory again, and at once when
- * the reader has gone. Rejects with any other error of the stream.
+ * Writes all of `chunk`; resolves when the stream has taken it, so the caller may use the memory again, and at once
+ * when the reader has gone. Rejects with any other error of the stream.
  */
 export function write(stream: NodeJS.WriteStream, chunk: string | Uint8Array): Promise<void> {
   if (isClosed(stream) || chunk.length === 0) return Promise.resolve()

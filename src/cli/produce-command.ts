@@ -17,7 +17,7 @@ import {
   parseArguments,
   UsageError,
 } from './command.ts'
-import { formatBytes, formatDuration, formatRate, plural } from './format-units.ts'
+import { formatBytes, formatCount, formatDuration, formatRate, plural } from './format-units.ts'
 import { checkPartition, describeKnownTopic } from './known-topic.ts'
 import { LineSplitter } from './line-splitter.ts'
 import { dataDirectory, LOG_OPTIONS_HELP, withLog } from './open-log.ts'
@@ -43,8 +43,8 @@ export const produceCommand: Command = {
   summary: 'append lines from stdin to a topic',
   usage: `vltava produce TOPIC --data DIR [options] < LINES
 
-Each line of stdin becomes a record: its bytes up to \\n, whatever they are; \\r stays. An empty line is a record with an
-empty value, and a last line without \\n counts.
+Each line of stdin becomes a record: its bytes up to \\n, whatever they are; \\r stays. An empty line is a record
+with an empty value, and a last line without \\n counts.
 
   --key-separator S     what comes before the first S in a line is the key; a line without S has no key. Escapes as \\t
   --partition P         all to partition P (default: by key, and without a key to each in turn, a batch at a time)
@@ -221,7 +221,7 @@ class ProduceRun {
   describeAcknowledged(): string {
     const sent = plural(this.#recordCount, 'record')
     if (this.#wanted.acks === '0') return `${sent} handed over; acks=0 does not tell how many were written`
-    return `${plural(this.#recordCount - this.#failedCount, 'record')} of ${sent} acknowledged`
+    return `${formatCount(this.#recordCount - this.#failedCount)} of ${sent} acknowledged`
   }
 
   summary(elapsedMs: number): unknown {

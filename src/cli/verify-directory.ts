@@ -1,9 +1,9 @@
 /**
- * verifyDirectory: every file of every partition of a data directory, segments in parallel on pool threads, and then what
- * only shows between files: gaps between segments, checkpoints beyond the log's end, topics without a directory.
+ * verifyDirectory: every file of every partition of a data directory, segments in parallel on pool threads, and then
+ * what only shows between files: gaps between segments, checkpoints beyond the log's end, topics without a directory.
  *
- * Reads only. The lock is taken if there is a lock file, so that nobody writes meanwhile; with `isLive` it is not, and the
- * check looks at what each file held when it was opened.
+ * Reads only. The lock is taken if there is a lock file, so that nobody writes meanwhile; with `isLive` it is not, and
+ * the check looks at what each file held when it was opened.
  */
 import { availableParallelism } from 'node:os'
 import type { DirectoryLock, Env } from '../base/env/env.ts'

@@ -1,6 +1,6 @@
 /**
- * Checks the small files of a data directory and of a partition: identity, topics, checkpoints, epochs, snapshots. Reads
- * only; the clean-shutdown marker is looked at and left where it is.
+ * Checks the small files of a data directory and of a partition: identity, topics, checkpoints, epochs, snapshots.
+ * Reads only; the clean-shutdown marker is looked at and left where it is.
  */
 import { CorruptRecordError, VltavaError } from '../base/errors.ts'
 import { readSmallFile, storageCall } from '../base/file-io.ts'

@@ -227,7 +227,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     const positions = [...this.#positions.values()]
     for (let i = 0; i < positions.length; i++) {
       const position = positions[(this.#turn + i) % positions.length]!
-      if (position.isPaused || position.reader.nextOffset >= position.endOffset) continue
+      if (position.isPaused || hasReachedEnd(position)) continue
       const fetched = this.#poll(position)
       if (fetched === undefined) continue
       this.#turn = (this.#turn + i + 1) % positions.length
@@ -364,4 +364,9 @@ function keyOf(topic: string, partition: number): string {
 
 function stopAtEnd(position: Position): void {
   position.endOffset = position.reader.ends().highWatermark
+}
+
+/** Beyond the log's end it has not: that is the reader's to complain of. */
+function hasReachedEnd({ reader, endOffset }: Position): boolean {
+  return reader.nextOffset >= endOffset && reader.nextOffset <= reader.ends().highWatermark
 }

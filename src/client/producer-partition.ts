@@ -92,7 +92,8 @@ export class ProducerPartition implements Lane {
     const { transport, acks } = this.#core
     try {
       if (transport.topic(this.topic)?.topicId !== this.topicId) throw deletedTopic(this)
-      return transport.submit(this.topic, this.partition, batch.memory, batch.lengthBytes, acks, batch)
+      transport.submit(this.topic, this.partition, batch.memory, batch.lengthBytes, acks, batch)
+      return true
     } catch (error) {
       // The topic was deleted, or the log closed: nothing of this lane can be submitted any more.
       if (!(error instanceof VltavaError)) throw error

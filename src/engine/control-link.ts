@@ -21,6 +21,7 @@ export class Control implements ControlLink {
   readonly #pending = new Map<number, Pending>()
   #nextRequestId = 1
   #holds = 0
+  #isClosed = false
 
   constructor(
     clientId: string,
@@ -51,6 +52,7 @@ export class Control implements ControlLink {
     if (message.type === 'closed') this.failPending(new VltavaError('LOG_CLOSED', 'the log was closed'))
     if (message.type !== 'reply' || message.clientId !== this.clientId) return false
     const pending = this.#pending.get(message.requestId)
+    if (this.#isClosed) return true // Asked before the end, answered behind it.
     assert(pending !== undefined, 'the dispatcher answers what it was asked')
     this.#pending.delete(message.requestId)
     if (message.error === undefined) pending.resolve(message.value)
@@ -59,6 +61,7 @@ export class Control implements ControlLink {
   }
 
   failPending(error: Error): void {
+    this.#isClosed = true
     const pending = [...this.#pending.values()]
     this.#pending.clear()
     for (const { reject } of pending) reject(error)

@@ -197,17 +197,15 @@ export class LocalTransport implements Transport {
     lengthBytes: number,
     acks: Acks,
     listener: BatchListener,
-  ): boolean {
+  ): void {
     this.#assertOpen()
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    const shard = this.#shards[shardIndex]!
-    if (shard.isFull) return false
-    shard.send({ shardIndex, topic, partition, slot, memory, lengthBytes, acks, listener })
+    this.#shards[shardIndex]!.send({ shardIndex, topic, partition, slot, memory, lengthBytes, acks, listener })
     this.#ensureLoop()
-    return true
   }
 
   poll(): void {
+    if (this.isClosed) return // Answers may still come; whom they were for has been told otherwise.
     for (const shard of this.#shards) shard.poll()
   }
 
@@ -263,7 +261,7 @@ export class LocalTransport implements Transport {
 
   #isWanted(): boolean {
     if (this.#waiters.size > 0) return true
-    for (const shard of this.#shards) if (shard.outstandingCount > 0) return true
+    for (const shard of this.#shards) if (shard.waitingCount > 0) return true
     return false
   }
 

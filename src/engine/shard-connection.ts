@@ -40,11 +40,15 @@ export class ShardConnection {
   #bell: Doorbell
   /** In the order in which they were published first. */
   readonly #outstanding = new Map<number, Outstanding>()
+  /** Behind those, oldest first: as many as the arena has batches. */
+  #unsent: Outstanding[] = []
   #nextRequestId = 1
+  #isPolling = false
   /** Frames published since the doorbell was last rung, and whether the end of this turn will ring it. */
   #unrung = 0
   #isRingDue = false
   readonly #requestsMax: number
+  readonly #repliesPerPoll: number
   readonly #onReply: ReplyHandler
   readonly #onFrame = (type: number, position: number): void => {
     assert(type === APPENDED, 'reply rings carry APPENDED frames')
@@ -60,6 +64,7 @@ export class ShardConnection {
   constructor(link: ShardLink, onReply: ReplyHandler) {
     this.#onReply = onReply
     this.#requestsMax = link.requestsMax
+    this.#repliesPerPoll = Math.ceil(link.requestsMax / 2)
     this.watermarks = new Watermarks(link.watermarks)
     this.interest = new Interest(link.interest)
     this.#requests = new RingWriter(link.requestRing)
@@ -79,16 +84,17 @@ export class ShardConnection {
     this.#ring()
   }
 
-  get outstandingCount(): number {
-    return this.#outstanding.size
-  }
-
-  get isFull(): boolean {
-    return this.#outstanding.size >= this.#requestsMax
+  /** Requests without an answer. */
+  get waitingCount(): number {
+    return this.#outstanding.size + this.#unsent.length
   }
 
   send(request: Outstanding): void {
-    assert(!this.isFull, 'requests outstanding are bounded')
+    if (this.#outstanding.size >= this.#requestsMax || this.#unsent.length > 0) this.#unsent.push(request)
+    else this.#send(request)
+  }
+
+  #send(request: Outstanding): void {
     const requestId = this.#nextRequestId
     this.#nextRequestId = (requestId + 1) >>> 0
     this.#outstanding.set(requestId, request)
@@ -127,14 +133,29 @@ export class ShardConnection {
     return this.#replies.hasFrames()
   }
 
+  /** Takes in all replies; does nothing when it is called by somebody who is being told of one. */
   poll(): void {
-    this.#replies.poll(this.#onFrame, this.#requestsMax)
+    if (this.#isPolling) return
+    this.#isPolling = true
+    try {
+      // In pieces: what is answered meanwhile needs room in the ring beside the replies of this poll.
+      while (this.#replies.poll(this.#onFrame, this.#repliesPerPoll) === this.#repliesPerPoll);
+    } finally {
+      this.#isPolling = false
+    }
+    if (this.#unsent.length > 0) this.#sendMore()
+  }
+
+  #sendMore(): void {
+    const count = Math.min(this.#unsent.length, this.#requestsMax - this.#outstanding.size)
+    for (const request of this.#unsent.splice(0, count)) this.#send(request)
   }
 
   /** Gives up every request that was not answered; returns them. */
   drain(): Outstanding[] {
-    const requests = [...this.#outstanding.values()]
+    const requests = [...this.#outstanding.values(), ...this.#unsent]
     this.#outstanding.clear()
+    this.#unsent = []
     return requests
   }
 }

@@ -16,7 +16,7 @@
  */
 import { AssertionFailed } from '../base/assert.ts'
 import type { Env, Fs } from '../base/env/env.ts'
-import { storageCall } from '../base/file-io.ts'
+import { storageCall, TEMPORARY_SUFFIX } from '../base/file-io.ts'
 import { BatchScan, findBatchBehind, findNextBatch, judgeOffsetJump } from '../segment/batch-scan.ts'
 import { parseSegmentFileName } from '../segment/names.ts'
 import { Segment, segmentPath } from '../segment/segment.ts'
@@ -157,11 +157,12 @@ class Loader {
     })
   }
 
-  /** Ascending base offsets; index files without a log are deleted, they are derived. */
+  /** Ascending base offsets; index files without a log are deleted, they are derived, and what replaces nothing any more. */
   #segmentBases(): number[] {
     const bases = new Set<number>()
     const { directory } = this.#spec
     const names = this.#fs.list(directory).map((name) => ({ name, parsed: parseSegmentFileName(name) }))
+    for (const { name } of names) if (name.endsWith(TEMPORARY_SUFFIX)) this.#fs.unlink(`${directory}/${name}`)
     for (const { parsed } of names) {
       if (parsed?.suffix === '.log' && parsed.transient === '') bases.add(parsed.baseOffset)
     }
@@ -217,10 +218,12 @@ class Loader {
 
   /**
    * Whether the log ends in this scanned segment although others follow: its end was cut off, or got lost at the border
-   * of two batches. Below the recovery point it does not end, and where a compaction was, offsets may be missing.
+   * of two batches. Below the recovery point and below its start it does not end, and where a compaction was, offsets may
+   * be missing.
    */
   #endsBefore(segment: Segment, nextBase: number): boolean {
-    if (segment.nextOffset >= nextBase || segment.nextOffset < this.#spec.recoveryPoint) return false
+    const { recoveryPoint, logStartOffset } = this.#spec
+    if (segment.nextOffset >= nextBase || segment.nextOffset < recoveryPoint || nextBase <= logStartOffset) return false
     return this.#hasBeenCut || !(this.#hasHoles || this.#spec.config.isCompacted)
   }
 

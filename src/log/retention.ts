@@ -7,6 +7,7 @@
  *   (c) start: while the next segment begins at or below logStartOffset.
  * (a) and (b) hold if cleanup.policy contains delete, (c) always. The active segment goes only by (a), after a roll.
  *
+ * `onStartMoved` tells readers of the new start before a file goes, so that none misses a file that should be there.
  * Files are renamed to *.deleted at once and unlinked after file.delete.delay.ms, so that readers that hold them open
  * or are about to open them go on. Left-overs are unlinked when the directory is opened next.
  */
@@ -23,7 +24,7 @@ export interface Doomed {
 }
 
 /** Deletes what retention says; returns what is to be unlinked later. Throws StorageError and fails the log. */
-export function applyRetention(log: PartitionLog): Doomed[] {
+export function applyRetention(log: PartitionLog, onStartMoved = (): void => undefined): Doomed[] {
   const wallMs = log.env.clock.wallMs()
   const { retentionMs, retentionBytes, isDeleted } = log.config
   let count = 0
@@ -44,25 +45,25 @@ export function applyRetention(log: PartitionLog): Doomed[] {
       count = Math.max(count, i + 1)
     }
   }
-  return cutFront(log, Math.max(count, countBelowStart(log)))
+  return cutFront(log, Math.max(count, countBelowStart(log)), onStartMoved)
 }
 
 /**
  * Moves the log's start to `offset` (-1: the high watermark) and deletes segments that lie below it.
  * Throws OffsetOutOfRangeError above the high watermark; below the present start nothing changes.
  */
-export function trimLog(log: PartitionLog, offset: number): Doomed[] {
+export function trimLog(log: PartitionLog, offset: number, onStartMoved = (): void => undefined): Doomed[] {
   const target = offset === -1 ? log.highWatermark : offset
   if (!Number.isSafeInteger(target) || target < 0 || target > log.highWatermark) {
     const where = `trim of ${log.topic}-${log.partition}:`
     throw new OffsetOutOfRangeError(where, offset, log.logStartOffset, log.highWatermark)
   }
   if (target > log.logStartOffset) log.logStartOffset = target
-  return cutFront(log, countBelowStart(log))
+  return cutFront(log, countBelowStart(log), onStartMoved)
 }
 
-function cutFront(log: PartitionLog, count: number): Doomed[] {
-  const doomed = deleteOldest(log, count)
+function cutFront(log: PartitionLog, count: number, onStartMoved: () => void): Doomed[] {
+  const doomed = deleteOldest(log, count, onStartMoved)
   log.epochs.truncateFromStart(log.logStartOffset)
   return doomed
 }
@@ -73,13 +74,14 @@ function countBelowStart(log: PartitionLog): number {
   return count
 }
 
-function deleteOldest(log: PartitionLog, count: number): Doomed[] {
+function deleteOldest(log: PartitionLog, count: number, onStartMoved: () => void): Doomed[] {
   if (count === 0) return []
   const removed = log.sealed.splice(0, count)
   log.forget(removed[removed.length - 1]!.nextOffset)
   const firstLeft = log.sealed[0]?.baseOffset ?? log.active.baseOffset
   assert(firstLeft >= removed[removed.length - 1]!.nextOffset, 'only the oldest segments are deleted')
   log.logStartOffset = Math.max(log.logStartOffset, firstLeft)
+  onStartMoved()
   const paths: string[] = []
   const { fs } = log.env
   try {

@@ -5,15 +5,20 @@
  *  *.cleaned   a compaction's output that was not complete: delete
  *  *.swap      a complete output: its originals are deleted, then it takes its final name. But a swap file whose base
  *              offset is at or above the smallest .cleaned belongs to an unfinished split: delete
+ *  *.snapshot.tmp   a snapshot that was not complete: delete, no later one has its name
  *
- * Every step may be interrupted again and repeated: the order is deletion of originals, then the renames.
+ * Every step may be interrupted again and repeated: the order is deletion of originals, durably, then the renames. An
+ * index may get lost on the way; it is derived and made anew.
  */
 import type { Fs } from '../base/env/env.ts'
 import { BatchScan } from '../segment/batch-scan.ts'
 import { parseSegmentFileName, segmentFileName } from '../segment/names.ts'
 
+const UNFINISHED_SNAPSHOT = /^\d{20}\.snapshot\.tmp$/
+
 export function finishInterrupted(fs: Fs, directory: string): void {
   const names = fs.list(directory)
+  for (const name of names) if (UNFINISHED_SNAPSHOT.test(name)) fs.unlink(`${directory}/${name}`)
   const files = names.flatMap((name) => {
     const parsed = parseSegmentFileName(name)
     return parsed === undefined ? [] : [{ name, parsed }]
@@ -39,6 +44,10 @@ export function finishInterrupted(fs: Fs, directory: string): void {
       if (base >= parsed.baseOffset && base < endOffset) fs.unlink(`${directory}/${original.name}`)
     }
   }
+  // Originals that come back after a power cut would overlap with what takes their place.
+  fs.syncDirectory(directory)
+  // The log first: once it has its name, what is still to be renamed is not taken for an original any more.
+  swaps.sort((a, b) => Number(b.parsed.suffix === '.log') - Number(a.parsed.suffix === '.log'))
   for (const { name, parsed } of swaps) {
     fs.rename(`${directory}/${name}`, `${directory}/${segmentFileName(parsed.baseOffset, parsed.suffix)}`)
   }

@@ -103,7 +103,8 @@ export type TopicConfigs = Readonly<Record<string, string>>
 /** Throws VltavaError INVALID_CONFIG that names the setting, the value and what is allowed. */
 export function parseTopicConfigs(topic: string, configs: TopicConfigs): LogConfig {
   for (const [name, value] of Object.entries(configs)) checkSetting(topic, name, value)
-  const number = (name: string): number => Number(configs[name] ?? (TOPIC_SETTINGS[name] as NumberSetting).default)
+  const number = (name: string): number =>
+    Math.min(UNLIMITED, Number(configs[name] ?? (TOPIC_SETTINGS[name] as NumberSetting).default))
   const text = (name: string): string => configs[name] ?? (TOPIC_SETTINGS[name] as ChoiceSetting).default
   const policies = text('cleanup.policy')
     .split(',')

@@ -133,8 +133,7 @@ export interface Transport {
   release(memory: BatchMemory): void
   /**
    * Hands a built batch of `lengthBytes` over; its memory comes back by itself, before the listener is told of success.
-   * False: no room now, nothing was done.
-   * Throws UnknownTopicOrPartitionError.
+   * Throws UnknownTopicOrPartitionError, or VltavaError LOG_CLOSED; then nothing was done.
    */
   submit(
     topic: string,
@@ -143,7 +142,7 @@ export interface Transport {
     lengthBytes: number,
     acks: Acks,
     listener: BatchListener,
-  ): boolean
+  ): void
   /** Takes in answers that are there, without waiting: frees memory and calls listeners. */
   poll(): void
   /** Resolves when poll() has something to take in, or `isReady()` says so, or after `timeoutMs`. */

@@ -27,6 +27,11 @@ const SLAB_COUNT_I32 = 1
 
 export const NO_ROOM = -1
 
+/** State of a slab; a run's state is that of its first slab. */
+const FREE = 0
+const IN_USE = 1
+const RECYCLED = 2
+
 export function createArena(sizeBytes: number): SharedArrayBuffer {
   const slabCount = slabCountOf(sizeBytes)
   assert(slabCount >= 4, 'arena has at least four slabs')
@@ -58,7 +63,7 @@ export function arenaBytes(buffer: SharedArrayBuffer): Uint8Array {
 export class ArenaBook {
   readonly slabCount: number
   freeSlabs: number
-  /** 1: in use, or kept in a stack of recycled runs. */
+  /** FREE, IN_USE, or kept in a stack of recycled runs. */
   readonly #taken: Uint8Array
   /** Freed runs by their length in slabs, last freed first. */
   readonly #recycled = new Map<number, number[]>()
@@ -76,7 +81,8 @@ export class ArenaBook {
     if (count > this.freeSlabs) return NO_ROOM
     const stack = this.#recycled.get(count)
     let first = stack !== undefined && stack.length > 0 ? stack.pop()! : this.#findRun(count)
-    if (first < 0) {
+    if (first >= 0) this.#taken[first] = IN_USE
+    else {
       this.#returnRecycled()
       first = this.#findRun(count)
       if (first < 0) return NO_ROOM
@@ -90,7 +96,8 @@ export class ArenaBook {
     const count = slabsFor(sizeBytes)
     const first = (position - HEADER_BYTES) / SLAB_BYTES
     assert(Number.isInteger(first) && first >= 0 && first + count <= this.slabCount, 'freed run is inside the arena')
-    assert(this.#taken[first] === 1 && this.#taken[first + count - 1] === 1, 'freed run is in use')
+    assert(this.#taken[first] === IN_USE, 'freed run is in use')
+    this.#taken[first] = RECYCLED
     this.freeSlabs += count
     assert(this.freeSlabs <= this.slabCount, 'no more slabs are free than exist')
     const stack = this.#recycled.get(count)
@@ -107,10 +114,10 @@ export class ArenaBook {
     const taken = this.#taken
     let run = 0
     for (let slab = from; slab < to; slab++) {
-      run = taken[slab] === 0 ? run + 1 : 0
+      run = taken[slab] === FREE ? run + 1 : 0
       if (run === count) {
         const first = slab - count + 1
-        taken.fill(1, first, first + count)
+        taken.fill(IN_USE, first, first + count)
         this.#searchFrom = slab + 1
         return first
       }
@@ -121,7 +128,7 @@ export class ArenaBook {
   /** Gives the recycled runs back to the map, so that neighbours join. */
   #returnRecycled(): void {
     for (const [count, stack] of this.#recycled) {
-      for (const first of stack) this.#taken.fill(0, first, first + count)
+      for (const first of stack) this.#taken.fill(FREE, first, first + count)
       stack.length = 0
     }
     this.#searchFrom = 0

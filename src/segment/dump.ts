@@ -80,7 +80,7 @@ export function* dumpLog(
       while (scan.next()) {
         const { batch, position } = scan
         if (batch.baseOffset < nextOffset) {
-          const what = `base offset ${batch.baseOffset} is not after the batch before it, expected ${nextOffset} or more`
+          const what = `base offset ${batch.baseOffset} is not after the batch before it, expected ${nextOffset}`
           yield { type: 'fault', position, what, nextPosition: position }
         }
         nextOffset = batch.lastOffset + 1

@@ -1,11 +1,11 @@
 /**
- * Checks a segment's index files against the batches of its `.log`, in one walk over the log: each check is told of every
- * batch in order, and of the stretches that could not be read. Nothing is written.
+ * Checks a segment's index files against the batches of its `.log`, in one walk over the log: each check is told of
+ * every batch in order, and of the stretches that could not be read. Nothing is written.
  *
- *   .index      an entry (offset, position): a batch starts at the position, and the offset is the last one of that batch
- *               or of one that was appended together with it (Kafka before 4.3 makes one entry for several)
- *   .timeindex  an entry (timestamp, offset): the batch of that offset has exactly this timestamp as its greatest, and no
- *               batch before has a greater one
+ *   .index      an entry (offset, position): a batch starts at the position, and the offset is the last one of that
+ *               batch or of one that was appended together with it (Kafka before 4.3 makes one entry for several)
+ *   .timeindex  an entry (timestamp, offset): the batch of that offset has exactly this timestamp as its greatest,
+ *               and no batch before has a greater one
  *   .txnindex   an entry: at its last offset lies a marker of that producer that aborts a transaction
  */
 import { errnoOf } from '../base/errors.ts'

@@ -1,6 +1,6 @@
 /**
- * Checks the records of one batch whose header and CRC are good: a CRC says that the bytes are those that were sent, not
- * that they are records. @hot
+ * Checks the records of one batch whose header and CRC are good: a CRC says that the bytes are those that were sent,
+ * not that they are records. @hot
  */
 import { VltavaError } from '../base/errors.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'

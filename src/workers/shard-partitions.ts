@@ -220,7 +220,11 @@ export class ShardPartitions {
   }
 
   goOffline(partition: ShardPartition, failure: StorageError): void {
-    partition.log?.release()
+    if (partition.log !== undefined) {
+      partition.log.release()
+      // Segments may be gone: whoever goes on reading must not look for them.
+      this.#watermarks.setLogStartOffset(partition.slot, partition.log.logStartOffset)
+    }
     partition.log = undefined
     partition.failure = failure
     this.#settle(partition.wantedBytes)
@@ -245,7 +249,7 @@ export class ShardPartitions {
     const partition = this.#known(slot)
     const log = this.#online(partition)
     this.#guard(partition, () => {
-      this.#doomed.push(...trimLog(log, offset))
+      this.#doomed.push(...trimLog(log, offset, () => this.publish(partition)))
     })
     this.publish(partition)
     return log.logStartOffset
@@ -288,7 +292,7 @@ export class ShardPartitions {
     const log = partition.log!
     const before = log.logStartOffset
     try {
-      this.#doomed.push(...applyRetention(log))
+      this.#doomed.push(...applyRetention(log, () => this.publish(partition)))
     } catch (error) {
       if (log.failure === undefined) throw error
       this.goOffline(partition, log.failure)

@@ -56,10 +56,12 @@ function bench(...args: string[]): Promise<Outcome> {
 async function results(...args: string[]): Promise<Record<string, unknown>[]> {
   const { status, stdout, stderr } = await bench(...args, '--json', '--records', String(RECORDS))
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-  return stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
+  return parseLines(stdout)
+}
+
+function parseLines(text: string): Record<string, unknown>[] {
+  const lines = text.trimEnd().split('\n')
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
 }
 
 describe('every result', () => {
@@ -165,7 +167,7 @@ describe('a topic filled earlier', () => {
   it('is read as it is, in the size of its records', async () => {
     const { status, stdout } = await consume()
     expect(status).toBe(0)
-    const objects = stdout.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>) // prettier-ignore
+    const objects = parseLines(stdout)
     expect(objects.map(({ mode, records, verified, record_size }) => [mode, records, verified, record_size])).toEqual([
       ['lazy', RECORDS, RECORDS, 50],
       ['records', RECORDS, RECORDS, 50],

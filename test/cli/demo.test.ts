@@ -2,6 +2,10 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AccessLog, identifyLine } from '../../src/cli/access-log.ts'
+import { DemoCheck } from '../../src/cli/demo-check.ts'
+import { ConsumerBatch } from '../../src/client/record-batch.ts'
+import { BatchBuilder, NO_HEADERS } from '../../src/record/batch-builder.ts'
+import { RecordBatchView } from '../../src/record/batch-view.ts'
 import { temporaryDirectory, vltava, vltavaOk } from './run.ts'
 
 const data = join(temporaryDirectory(), 'data')
@@ -23,8 +27,6 @@ describe('vltava demo', () => {
   })
 
   it('leaves a topic of that name alone that it did not make', () => {
-    vltavaOk(['produce', 'access-log', '--data', data], 'not a line of the demo\n')
-    vltavaOk(['topic', 'trim', 'access-log', '--partition', '0', '--offset', 'end', '--yes', '--data', data])
     const mine = join(data, '../mine')
     vltavaOk(['topic', 'create', 'access-log', '--data', mine])
     vltavaOk(['produce', 'access-log', '--data', mine], 'a line of somebody\n')
@@ -34,6 +36,55 @@ describe('vltava demo', () => {
     expect(vltavaOk(['consume', 'access-log', '--data', mine]).text).toBe('a line of somebody\n')
   })
 })
+
+describe('the check of the demo', () => {
+  const COUNTS = [3, 2]
+  const ALL: readonly (readonly [thread: number, number: number])[] = [
+    [0, 0],
+    [1, 0],
+    [0, 1],
+    [0, 2],
+    [1, 1],
+  ]
+  const check = (lines: readonly Uint8Array[]): void => {
+    const demoCheck = new DemoCheck(COUNTS)
+    demoCheck.batch(batchOf(lines))
+    demoCheck.end()
+  }
+  const linesOf = (wanted: typeof ALL): Buffer[] => {
+    const log = new AccessLog()
+    return wanted.map(([thread, number]) => Buffer.from(log.line(thread, number)))
+  }
+
+  it('passes every line once, in order', () => {
+    expect(() => check(linesOf(ALL))).not.toThrow()
+  })
+
+  it('notices a missing line, a second one, a wrong order, a line that nobody wrote, and any changed byte', () => {
+    expect(() => check(linesOf(ALL.slice(1)))).toThrow('1 of 5 records are missing')
+    expect(() => check(linesOf([...ALL, [0, 2]]))).toThrow('offset=5: line 0-2 comes twice')
+    expect(() => check(linesOf([ALL[2]!, ALL[0]!]))).toThrow('offset=1: line 0-0 comes after line 0-1')
+    expect(() => check(linesOf([[1, 2]]))).toThrow('line 1-2 was never written')
+    expect(() => check([Buffer.from('something else')])).toThrow('the record is no line of the demo')
+    const length = linesOf(ALL)[0]!.length
+    for (let position = 0; position < length; position++) {
+      const lines = linesOf(ALL)
+      lines[0]![position] = lines[0]![position]! ^ 1
+      expect(() => check(lines), `byte ${position}`).toThrow('check failed at access-log-0 offset=')
+    }
+  })
+})
+
+function batchOf(values: readonly Uint8Array[]): ConsumerBatch {
+  const bytes = new Uint8Array(16_384)
+  const builder = new BatchBuilder()
+  builder.open(bytes, new DataView(bytes.buffer), 0, bytes.length)
+  for (const value of values) builder.append(0, null, value, NO_HEADERS)
+  builder.close('none', undefined, 0, -1, -1, -1)
+  const serde = { serialize: (value: Uint8Array) => value, deserialize: (value: Uint8Array) => value }
+  const view = new RecordBatchView(bytes).at(0)
+  return new ConsumerBatch('access-log', 0, view, 0, values.length, { key: serde, value: serde })
+}
 
 describe('the lines of the demo', () => {
   it('tell their thread and number, and differ from each other', () => {

@@ -144,16 +144,14 @@ describe('produce', () => {
     const lines = `${accessLog(50)}${'x'.repeat(20_000)}\n${accessLog(50)}`
     const { status, stderr } = vltava(['produce', 'small', '--data', data], lines)
     expect(status).toBe(1)
-    expect(stderr).toMatch(
-      /^vltava: 50 records of 50 records acknowledged\nvltava: line 51: .*\[MESSAGE_TOO_LARGE\]\n$/,
-    )
+    expect(stderr).toMatch(/^vltava: 50 of 50 records acknowledged\nvltava: line 51: .*\[MESSAGE_TOO_LARGE\]\n$/)
     expect(consume('small')).toBe(accessLog(50))
   })
 
   it('a compacted topic refuses a line without a key', () => {
     const { status, stderr } = vltava(['produce', 'compacted', '--key-separator', '=', '--data', data], 'a=1\nb\n')
     expect(status).toBe(1)
-    expect(stderr).toContain('1 record of 1 record acknowledged')
+    expect(stderr).toContain('1 of 1 record acknowledged')
     expect(stderr).toMatch(/line 2: .*\[INVALID_RECORD\]/)
   })
 
@@ -165,7 +163,7 @@ describe('produce', () => {
     // The lines are in the file: they were read.
     await untilNotEmpty(join(data, `${topic}-0/00000000000000000000.log`))
     child.kill('SIGTERM')
-    expect(await told).toBe('vltava: 2 records of 2 records acknowledged\nvltava: stopped by SIGTERM [FAILED]\n')
+    expect(await told).toBe('vltava: 2 of 2 records acknowledged\nvltava: stopped by SIGTERM [FAILED]\n')
     expect(await exitOf(child)).toBe(1)
     expect(consume(topic)).toBe('a\nb\n')
   })

@@ -5,7 +5,7 @@ import { ACCEPT, DUPLICATE } from '../../src/log/producer-state.ts'
 import { parseTopicConfigs } from '../../src/log/topic-config.ts'
 import { RecordBatchView } from '../../src/record/batch-view.ts'
 import { buildBatch, T0 } from '../record/batches.ts'
-import { allOffsets, append, bytesOf, fileNames, fill, logName, openLog, simDisk, SMALL } from './sim-log.ts'
+import { allOffsets, append, bytesOf, fileNames, fill, logName, openLog, putFile, simDisk, SMALL } from './sim-log.ts'
 
 const code = (name: keyof typeof ERROR_CODES): number => ERROR_CODES[name].kafkaCode
 /** A batch of one record with a value of 100 bytes. */
@@ -211,13 +211,16 @@ describe('a segment is rolled', () => {
 
   it('when a relative offset would leave the int32', () => {
     const env = simDisk()
-    const log = openLog(env)
-    fill(log, 1)
-    const last = 0x7fff_ffff
-    // As far as offsets go the log may have been compacted.
-    log.active.nextOffset = last
-    Object.assign(log, {})
-    expect(log.active.nextOffset).toBe(last)
+    openLog(env).release()
+    putFile(env, logName(0), buildBatch({ count: 1, baseOffset: 0x7fff_fffd }))
+    const log = openLog(env, { configs: { 'cleanup.policy': 'compact' } })
+    expect(log.logEndOffset).toBe(0x7fff_fffe)
+    expect(append(log, { count: 2 })).toBe(ACCEPT)
+    log.write()
+    expect(fileNames(env, '.log')).toEqual([logName(0)])
+    expect(append(log, { count: 1 })).toBe(ACCEPT)
+    log.write()
+    expect(fileNames(env, '.log')).toEqual([logName(0), logName(0x8000_0000)])
   })
 
   it('never while it is empty, whatever comes', () => {

@@ -44,7 +44,7 @@ it('hands out every record of every codec behind its batch', () => {
     Array.from({ length: made.recordCount }, (_, index) => BASE_OFFSET + index),
   )
   expect(records[2]).toMatchObject({ timestamp: 1_000_101, controlType: -1, headers: [['trace', new Uint8Array([1])]] })
-  expect(new TextDecoder().decode(records[2]!.key!)).toBe('key 1')
+  expect(new TextDecoder().decode(records[2]!.key)).toBe('key 1')
   expect(records[2]!.value).toEqual(new Uint8Array(50).fill(1))
 })
 

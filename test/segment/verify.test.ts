@@ -141,12 +141,15 @@ describe('damage of the log', () => {
   it('a wrong record in a batch with a right CRC is found by decoding, and only then', () => {
     const changes: [number, (batch: RecordBatchView) => void, string][] = [
       [0, (batch) => (batch.bytes[64] = 200), 'length'], // Length of the first key.
+      [0, (batch) => (batch.bytes[64] = 2), 'record offset delta 1'], // Zigzag 1, of a batch with one offset.
+      [5, (batch) => batch.view.setInt32(23, 1), 'record count 1'], // lastOffsetDelta.
       [5, (batch) => setInt64(batch.view, 35, 1), 'later than the batch'], // maxTimestamp.
       [2, (batch) => batch.bytes.fill(0xff, 61, 80), 'snappy'],
       [5, (batch) => batch.view.setInt16(21, batch.attributes | 6), 'codec'],
     ]
     for (const [number, change, what] of changes) {
       const made = makeSegment(6)
+      made.fs.unlink(INDEX)
       made.fs.unlink(TIME_INDEX)
       alterBatch(made, number, change)
       const { faults } = verify(made)
@@ -191,6 +194,20 @@ describe('damage of an index', () => {
         expect(new Set(faults.map(({ file }) => file))).toEqual(new Set([path]))
       }
     }
+  })
+
+  it('a time index entry that a batch before it contradicts is a fault', () => {
+    const made = makeSegment(20)
+    // Batch 9 is a second early: its own time is right, but earlier batches have later ones.
+    const log = new RecordBatchView(readSmallFile(made.fs, LOG)!).at(made.positions[9]!)
+    const entry = new DataView(new ArrayBuffer(12))
+    setInt64(entry, 0, log.maxTimestamp)
+    entry.setInt32(8, log.lastOffset - BASE_OFFSET)
+    overwrite(made.fs, TIME_INDEX, 0, [...new Uint8Array(entry.buffer)])
+    truncate(made.fs, TIME_INDEX, 12)
+    expect(verify(made).faults).toMatchObject([
+      { file: TIME_INDEX, what: expect.stringContaining('is below') as string },
+    ])
   })
 
   it('a cut entry and entries beyond a shortened log are faults', () => {

@@ -13,8 +13,8 @@ export const NO_ENDS: Ends = { logStartOffset: 0, committedOffset: 0, highWaterm
 export class ModelPartition {
   /** Record numbers by offset. */
   readonly log = new Map<number, number>()
-  /** The greatest ends that a client saw since the process began. */
-  seen = NO_ENDS
+  /** The ends that each client saw last since the process began: one may know of a new incarnation before another. */
+  readonly seen = new Map<string, Ends>()
   /** What was promised to be on the disk, and to survive the end of the process. */
   committed = 0
   stable = 0
@@ -39,12 +39,15 @@ export class ModelTopic {
   /** The log may have set the records' timestamps. */
   mayStamp = false
   /** Each setting's possible values: one, unless a request to change it was not answered with success. */
-  readonly #settings = new Map<string, Set<string>>()
+  readonly #settings = new Map<string, Set<string | undefined>>()
 
   constructor(id: string, name: string, partitionCount: number, configs: Configs) {
     this.id = id
     this.name = name
-    for (const [setting, value] of Object.entries(configs)) this.mayHave(setting, value)
+    for (const [setting, value] of Object.entries(configs)) {
+      this.mayHave(setting, value)
+      this.has(setting, value)
+    }
     this.hasRetention ||= configs['retention.ms'] === undefined
     this.partition(partitionCount - 1)
   }
@@ -56,7 +59,7 @@ export class ModelTopic {
 
   /** A request to set this is about to be made. */
   mayHave(setting: string, value: string): void {
-    const values = this.#settings.get(setting) ?? new Set()
+    const values = this.#settings.get(setting) ?? new Set([undefined])
     values.add(value)
     this.#settings.set(setting, values)
     if ((setting === 'retention.ms' || setting === 'retention.bytes') && value !== '-1') this.hasRetention = true
@@ -72,7 +75,7 @@ export class ModelTopic {
   configsFault(configs: Configs): string | undefined {
     for (const [setting, values] of this.#settings) {
       const value = configs[setting]
-      if (value === undefined ? values.size === 1 : !values.has(value)) {
+      if (!values.has(value)) {
         return `${setting} is ${value}, and was set to ${[...values].join(' or ')}`
       }
     }

@@ -25,6 +25,8 @@ export interface SentRecord {
   topic: ModelTopic
   /** Of the producer that sent it: one for each producer object. Its records are in the order of their numbers. */
   readonly producer: number
+  /** In which it was sent. */
+  readonly process: number
   readonly acks: Ack
   readonly isIdempotent: boolean
   readonly key: string | null
@@ -49,14 +51,18 @@ export class Model {
   readonly records: SentRecord[] = []
   /** Every topic that ever was, by its id. */
   readonly topics = new Map<string, ModelTopic>()
-  /** Shards that were restarted in the present process. */
-  shardRestarts = 0
+  /** Counts processes. */
+  processNumber = 0
+  /** Those in which a shard was restarted: what was under way then was sent again. */
+  readonly restartedIn = new Set<number>()
   acknowledgedCount = 0
   readCount = 0
 
-  send(parts: Omit<SentRecord, 'id' | 'outcome' | 'places' | 'value'>, valueLength: number): SentRecord {
+  send(parts: Omit<SentRecord, 'id' | 'process' | 'outcome' | 'places' | 'value'>, valueLength: number): SentRecord {
     const id = this.records.length
-    const record: SentRecord = { ...parts, id, value: valueOf(id, valueLength), outcome: 'pending', places: [] }
+    const process = this.processNumber
+    const value = valueOf(id, valueLength)
+    const record: SentRecord = { ...parts, id, process, value, outcome: 'pending', places: [] }
     this.records.push(record)
     return record
   }
@@ -122,7 +128,7 @@ export class Model {
     record.topic = topic
     if (record.places.some((place) => place.partition === partition && place.offset === offset)) return
     record.places.push({ partition, offset })
-    const mayRepeat = !record.isIdempotent && this.shardRestarts > 0
+    const mayRepeat = !record.isIdempotent && this.restartedIn.has(record.process)
     if (record.places.length > 1 && !mayRepeat) {
       const places = record.places.map((place) => `${place.partition}/${place.offset}`)
       throw new SimFailure(`${describe(record)} is in the log more than once: ${places.join(', ')}`)
@@ -130,30 +136,37 @@ export class Model {
   }
 
   /** A client looked at the ends. They never go back while a process lives. */
-  sawEnds(topic: ModelTopic, partition: number, ends: Ends): void {
+  sawEnds(client: string, topic: ModelTopic, partition: number, ends: Ends): void {
     const known = topic.partition(partition)
-    const { seen } = known
-    const where = `${topic.name}-${partition}: ${JSON.stringify(seen)} -> ${JSON.stringify(ends)}`
+    const seen = known.seen.get(client) ?? NO_ENDS
+    const where = `${client}, ${topic.name}-${partition}: ${JSON.stringify(seen)} -> ${JSON.stringify(ends)}`
     if (ends.committedOffset > ends.highWatermark) throw new SimFailure(`committed is beyond the end: ${where}`)
     if (ends.logStartOffset > ends.highWatermark) throw new SimFailure(`the start is beyond the end: ${where}`)
     if (ends.highWatermark < seen.highWatermark) throw new SimFailure(`the high watermark went back: ${where}`)
     if (ends.committedOffset < seen.committedOffset) throw new SimFailure(`the committed offset went back: ${where}`)
     if (ends.logStartOffset < seen.logStartOffset) throw new SimFailure(`the log start went back: ${where}`)
-    known.seen = { ...ends }
+    known.seen.set(client, { ...ends })
     known.committed = Math.max(known.committed, ends.committedOffset)
     known.stable = Math.max(known.stable, ends.highWatermark)
   }
 
   /** The process is gone: what is not in the log now never will be. */
   processEnded(lostPower: boolean): void {
-    this.shardRestarts = 0
+    this.processNumber += 1
     for (const topic of this.topics.values()) {
       for (const partition of topic.partitions) {
-        partition.seen = NO_ENDS
+        partition.seen.clear()
         partition.isVerified = false
         partition.lostPower ||= lostPower
       }
     }
+  }
+
+  /** A partition could not be looked through since the power was cut: what it may have lost is not known. */
+  get isInDoubt(): boolean {
+    return [...this.topics.values()].some(
+      ({ existence, partitions }) => existence !== 'no' && partitions.some(({ lostPower }) => lostPower),
+    )
   }
 
   /** A process has opened the log, and nobody writes yet: `records` is all that it holds of a partition, in order. */

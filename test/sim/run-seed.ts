@@ -16,6 +16,8 @@ import { Actor, DIRECTORY, World } from './world.ts'
 
 /** When the faults are off, everything is well again within this. */
 const LIVENESS_MS = 30_000
+/** A shard that died or hung a moment ago is back after this. */
+const RESTART_MS = 3_000
 const EVENTS_MAX = 200_000
 const OPEN_ATTEMPTS = 4
 const OPEN_ERRORS = ['DIRECTORY_UNUSABLE', 'DIRECTORY_LOCKED'] as const
@@ -81,11 +83,17 @@ class Run {
   async all(): Promise<void> {
     const { swarm } = this.#world
     for (const ending of swarm.endings) await this.#live(ending)
+    // The first of these finishes what a failing disk had left over.
+    await this.#openAndClose()
     const before = this.#world.env.fs.dump()
-    const { process, client } = await this.#open(false)
-    await this.#closeWell(process, [client])
+    await this.#openAndClose()
     const after = this.#world.env.fs.dump()
     if (before !== after) throw new SimFailure(`A10: a second open and close changed\n${difference(before, after)}`)
+  }
+
+  async #openAndClose(): Promise<void> {
+    const { process, client } = await this.#open(false)
+    await this.#closeWell(process, [client])
   }
 
   /** One process, from its opening to its end. */
@@ -160,12 +168,15 @@ class Run {
       const isLast = !mayFail || attempt === OPEN_ATTEMPTS
       if (!isLast && random.chance(world.swarm.openFault)) armDiskFault(world, { random })
       if (!isLast && random.chance(world.swarm.openFault / 2)) fs.faults.failAt(1 + random.below(200), 'halt')
-      const process = world.startProcess()
+      const process = world.startProcess(mayFail)
       const client = await this.#tryOpen(process)
       heal(world)
       if (client !== undefined) {
         await this.#until(verifyLog(world, client), 'verification')
-        return { process, client }
+        if (!world.model.isInDoubt) return { process, client }
+        if (isLast) throw new SimFailure(`offline although nothing is wrong: ${offline(client).join('; ')}`)
+        this.#end(random.chance(0.5))
+        continue
       }
       if (isLast) throw new SimFailure('the log does not open although nothing is wrong')
       world.count('failed to open')
@@ -201,6 +212,7 @@ class Run {
   /** Faults are off: all calls settle, actors stop, partitions that can come back do, and everything works. */
   async #comeToRest(client: SimClient): Promise<void> {
     await this.#stopActors()
+    await this.#world.scheduler.rest(EVENTS_MAX, RESTART_MS)
     const isBack = (): boolean => !offline(client).some((message) => message.includes('ENOSPC'))
     if (!(await this.#world.scheduler.run(isBack, EVENTS_MAX, LIVENESS_MS))) {
       throw new SimFailure(`there is room again, and these do not come back: ${offline(client).join('; ')}`)

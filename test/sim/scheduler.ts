@@ -29,6 +29,8 @@ export class SimFailure extends Error {
 }
 
 const LABELS_KEPT = 400
+/** Whoever could go on for this long goes on next: a machine is slow, not unfair. Well below what counts as a hang. */
+const STARVING_MS = 200
 const TIME_LABEL = 'time'
 
 export class Scheduler {
@@ -38,6 +40,7 @@ export class Scheduler {
   /** A failure seen by something that could not throw it to anybody. */
   failure: Error | undefined
   readonly #sources = new Set<Source>()
+  readonly #readySince = new Map<Source, number>()
   readonly #labels: string[] = []
   readonly #onTrace: ((line: string) => void) | undefined
   readonly #timeWeight: number
@@ -58,6 +61,7 @@ export class Scheduler {
 
   remove(source: Source): void {
     this.#sources.delete(source)
+    this.#readySince.delete(source)
   }
 
   drawWeight(): number {
@@ -117,20 +121,25 @@ export class Scheduler {
   #runOne(): boolean {
     const nowMs = this.clock.monotonicMs()
     const ready: Source[] = []
+    let oldest: Source | undefined
     let weight = 0
     let dueMs = this.clock.nextTimerMs() ?? Infinity
     for (const source of this.#sources) {
       if (source.isReady(nowMs)) {
         ready.push(source)
         weight += source.weight
+        const sinceMs = this.#readySince.get(source)
+        if (sinceMs === undefined) this.#readySince.set(source, nowMs)
+        else if (nowMs - sinceMs > STARVING_MS) oldest ??= source
       } else {
+        this.#readySince.delete(source)
         dueMs = Math.min(dueMs, source.dueMs?.() ?? Infinity)
       }
     }
     this.eventCount += 1
     const isTimeDrawn = this.random.next() * (weight + this.#timeWeight) >= weight
     if (ready.length === 0 && dueMs === Infinity) return false
-    if (dueMs <= nowMs || ready.length === 0 || (isTimeDrawn && dueMs < Infinity)) {
+    if (oldest === undefined && (dueMs <= nowMs || ready.length === 0 || (isTimeDrawn && dueMs < Infinity))) {
       this.#record(TIME_LABEL)
       this.clock.advance(Math.max(0, dueMs - nowMs))
       return true
@@ -142,6 +151,8 @@ export class Scheduler {
       drawn -= source.weight
       if (drawn < 0) break
     }
+    chosen = oldest ?? chosen
+    this.#readySince.delete(chosen)
     this.#record(chosen.label)
     this.clock.elapse(this.random.next() * this.#eventMsMax)
     try {

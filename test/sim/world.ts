@@ -98,8 +98,9 @@ export class World {
   }
 
   /** A new process on the disk; not opened yet. */
-  startProcess(): SimProcess {
-    const { shards, retentionCheckMs, checkpointMs, limits, memoryBytes } = this.swarm
+  startProcess(hasRetention = true): SimProcess {
+    const { shards, checkpointMs, limits, memoryBytes } = this.swarm
+    const retentionCheckMs = hasRetention ? this.swarm.retentionCheckMs : 0x7fff_ffff
     const options = { directory: DIRECTORY, shards, retentionCheckMs, checkpointMs, limits }
     this.process = new SimProcess(this.env, this.scheduler, options, memoryBytes, (thread, name) => {
       this.count(`failpoint ${name}`)
@@ -107,7 +108,7 @@ export class World {
     })
     this.process.onRestart = () => {
       this.count('shard restarts')
-      this.model.shardRestarts += 1
+      this.model.restartedIn.add(this.model.processNumber)
     }
     return this.process
   }
@@ -158,7 +159,7 @@ export class World {
 
   /** An error that a client got: one of ours, with a code that fits what it did. Anything else ends the run. */
   expectError(error: unknown, what: string, allowed: readonly ErrorCode[]): VltavaError {
-    if (error instanceof SimHalt) throw error
+    if (error instanceof SimHalt || error instanceof SimFailure) throw error
     if (!(error instanceof VltavaError)) {
       const text = error instanceof Error ? error.stack : String(error)
       throw new SimFailure(`${what} failed with an error that is not typed: ${text}`)
@@ -184,11 +185,11 @@ export class World {
   }
 
   /** Looks at the ends of everything that the client knows. */
-  lookAround({ transport }: SimClient): void {
+  lookAround({ label, transport }: SimClient): void {
     for (const { topic: name, partitionCount } of transport.topics()) {
       const topic = this.topicOf(transport, name)!
       for (let partition = 0; partition < partitionCount; partition++) {
-        this.model.sawEnds(topic, partition, transport.ends(name, partition))
+        this.model.sawEnds(label, topic, partition, transport.ends(name, partition))
       }
     }
   }

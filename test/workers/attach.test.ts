@@ -25,7 +25,9 @@ it('what is no address is refused by its form, and an address that nobody answer
 it('the thread that opened a log may attach to it too, and leave again', async () => {
   const { log } = await openWithTopic()
   const second = await attach(log.address)
-  const { offset } = await second.producer<Uint8Array, string>({ value: 'string' }).send({ topic: 'events', value: 'one' })
+  const { offset } = await second
+    .producer<Uint8Array, string>({ value: 'string' })
+    .send({ topic: 'events', value: 'one' })
   await second.close()
   expect(await codeOf(() => second.producer())).toBe('LOG_CLOSED')
   expect(offset).toBe(0)

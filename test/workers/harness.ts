@@ -77,7 +77,9 @@ export async function openLog(options: HarnessOptions = {}): Promise<OpenedLog> 
       : { VLTAVA_FAILPOINTS: failpoints, ...(isRepeated === true ? {} : { VLTAVA_FAILPOINTS_ONCE: onceFolder }) },
     () => open({ shards: 1, onNotice: notices.listener, ...rest, dir }),
   )
-  onCleanup(() => log.close())
+  onCleanup(async () => {
+    if (!log.isClosed) await log.close()
+  })
   return { log, dir, notices, actedMs: (failpoint) => statSync(join(onceFolder, failpoint)).birthtimeMs }
 }
 

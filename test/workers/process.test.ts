@@ -88,12 +88,16 @@ it('a shard that runs out of its heap is restarted, and the process lives on', a
   expect(JSON.stringify(found['notices'])).toMatch(/memory/)
 })
 
-it('a directory that is open in this process is locked, also for this process', async () => {
+it('a directory that is open is locked, for this process and for others', async () => {
   const { dir, log } = await openLog()
   const [descriptors, threads] = [openDescriptors(), threadCount()]
   expect(await codeOf(() => openLog({ dir }))).toBe('DIRECTORY_LOCKED')
   expect(openDescriptors()).toBeLessThanOrEqual(descriptors)
   expect(threadCount()).toBeLessThanOrEqual(threads)
+  const other = await run(['idle', dir])
+  expect(other.status).toBe(1)
+  expect(other.stderr).toMatch(/DIRECTORY_LOCKED/)
+  expect(other.stderr).toMatch(/one log owns a directory at a time/)
   await log.admin.createTopics([{ topic: 'still-mine' }])
 })
 

@@ -72,7 +72,7 @@ export class AckProbe implements Transport {
     lengthBytes: number,
     acks: Acks,
     listener: BatchListener,
-  ): boolean {
+  ): void {
     const startedMs = this.#startedMs.get(memory) ?? this.intendedMs
     const count = memory.view.getInt32(memory.start + RECORD_COUNT)
     const measured: BatchListener = {
@@ -83,9 +83,8 @@ export class AckProbe implements Transport {
       },
       onFailed: (error: ErrorData, isUnknown: boolean) => listener.onFailed(error, isUnknown),
     }
-    const isTaken = this.#inner.submit(topic, partition, memory, lengthBytes, acks, measured)
-    if (isTaken) this.#startedMs.delete(memory)
-    return isTaken
+    this.#inner.submit(topic, partition, memory, lengthBytes, acks, measured)
+    this.#startedMs.delete(memory)
   }
 
   #await(topic: string, partition: number, batch: Uncommitted): void {

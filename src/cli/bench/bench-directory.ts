@@ -2,8 +2,8 @@
  * BenchDirectory: where a bench keeps its log: the directory it was given, or one of its own on a real disk, removed
  * afterwards.
  *
- * The system's temporary directory is often memory (tmpfs), where an fdatasync costs nothing and a page cache rate is no
- * disk's: then the working directory is used instead.
+ * The system's temporary directory is often memory (tmpfs), where an fdatasync costs nothing and a page cache rate is
+ * no disk's: then the working directory is used instead.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -30,7 +30,7 @@ export interface ReaderOutcome {
   readonly endMs: number
 }
 
-/** Reads its partitions to their ends. Throws CommandFailed for a record out of order; any other damage is thrown too. */
+/** Reads its partitions to their ends. Throws CommandFailed for a record out of order, and any other damage. */
 export async function runReader(log: Log, clock: SharedClock, plan: ReaderPlan): Promise<ReaderOutcome> {
   const consumer = log.consumer()
   try {

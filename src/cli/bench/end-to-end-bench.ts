@@ -1,9 +1,9 @@
 /**
- * `vltava bench end-to-end`: records go from a producer's thread into a consumer in another thread, which checks each as
- * it comes. Timed from the first append until the consumer has seen and checked the last record.
+ * `vltava bench end-to-end`: records go from a producer's thread into a consumer in another thread, which checks each
+ * as it comes. Timed from the first append until the consumer has seen and checked the last record.
  *
- * Latencies are those of records: from the append (or, with --rate, from when the record was due) until the consumer has
- * the batch in hands.
+ * Latencies are those of records: from the append (or, with --rate, from when the record was due) until the consumer
+ * has the batch in hands.
  */
 import { CommandFailed } from '../command.ts'
 import { BenchLog } from './bench-log.ts'

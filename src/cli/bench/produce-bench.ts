@@ -1,6 +1,6 @@
 /**
- * `vltava bench produce`: from the first append to the acknowledgement of the last record; afterwards, outside the timed
- * part, every record is read back and checked.
+ * `vltava bench produce`: from the first append to the acknowledgement of the last record; afterwards, outside the
+ * timed part, every record is read back and checked.
  *
  * One producer thread is the thread that opened the log: that is what a program does that has one, and no idle thread
  * is left to be counted. With --threads T, T workers attach, and the main thread only waits for them.

@@ -5,8 +5,8 @@
  * TURN_MS, as a program that lives beside its producer would give it.
  *
  * By a schedule (`rate`): record n is due at start + n / rate, whether or not the ones before it went well, and its
- * latency counts from then: a stall is felt by every record that was due in it (no coordinated omission). What is due is
- * appended every TICK_MS; between ticks the thread turns its event loop, because timers of 1 ms would be the slowest
+ * latency counts from then: a stall is felt by every record that was due in it (no coordinated omission). What is due
+ * is appended every TICK_MS; between ticks the thread turns its event loop, because timers of 1 ms would be the slowest
  * part of the path that is measured. So the load generator burns its core, and `cpu_seconds` includes that.
  */
 import type { CompressionName } from '../../record/compression/codec.ts'

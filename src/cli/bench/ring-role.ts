@@ -1,7 +1,7 @@
 /**
  * The two ends of a ring between two threads: what threads can say to each other at most. @hot
  *
- * Writer and reader spin, and publish and poll as the engine does; every frame carries a value, which the reader checks.
+ * Writer and reader spin, and publish and poll as the engine does; every frame carries a value that the reader checks.
  */
 import { assert } from '../../base/assert.ts'
 import { FULL, RingReader, RingWriter } from '../../ring/spsc.ts'

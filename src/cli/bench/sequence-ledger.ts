@@ -1,9 +1,9 @@
 /**
  * SequenceLedger: which of one producer's sequence numbers were seen. Each must be seen exactly once. @hot
  *
- * One bit each, in chunks of 65,536; a chunk that is full is forgotten but for the fact that it is. So the memory is that
- * of the numbers between the first that is missing and the last that was seen: a consumer that keeps up can go on for
- * hours.
+ * One bit each, in chunks of 65,536; a chunk that is full is forgotten but for the fact that it is. So the memory is
+ * that of the numbers between the first that is missing and the last that was seen: a consumer that keeps up can go on
+ * for hours.
  */
 const CHUNK_BITS = 16
 const CHUNK_SEQUENCES = 1 << CHUNK_BITS
