@@ -6,7 +6,7 @@
  * ratios are of numbers from the same round. Raw results, one JSON object a line, go to --out, by default
  * docs/benchmarks/raw-<date>.jsonl; the tables to stdout, and with --write into docs/benchmarks.md.
  *
- * --quick: one round of small runs, a soak of 20 seconds; it tells whether everything works, not how fast it is. Run
+ * --quick: one round of small runs, a soak of 30 seconds; it tells whether everything works, not how fast it is. Run
  * the rest on an idle machine: a load average above 0.5 is told, and kept in the raw results.
  */
 import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -41,7 +41,7 @@ const { values } = parseArgs({
 })
 const size = values.quick ? QUICK : FULL
 const rounds = Number(values.rounds ?? size.rounds)
-const soakSeconds = Math.round(60 * Number(values['soak-minutes'] ?? (values.quick ? 1 / 3 : 10)))
+const soakSeconds = Math.round(60 * Number(values['soak-minutes'] ?? (values.quick ? 1 / 2 : 10)))
 const date = new Date().toISOString().slice(0, 10)
 const out = values.out ?? join(DOCS, `benchmarks/raw-${date}${values.quick ? '-quick' : ''}.jsonl`)
 const results = []

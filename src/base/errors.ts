@@ -118,6 +118,9 @@ export class StorageError extends VltavaError {
   }
 }
 
+/** The errno of errors that go away when somebody frees space. */
+export const SPACE_ERRORS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
 /** What of an error crosses a thread border. */
 export interface ErrorData {
   readonly code: ErrorCode

@@ -296,9 +296,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     if (this.#hasChanged || this.#isClosed || this.#transport.isClosed) return true
     for (const position of this.#positions.values()) {
       if (position.isPaused) continue
-      const { nextOffset } = position.reader
-      const { highWatermark, logStartOffset } = position.reader.ends()
-      if (nextOffset < highWatermark || nextOffset < logStartOffset || position.reader.isGone) return true
+      if (position.reader.hasNews()) return true
     }
     return false
   }

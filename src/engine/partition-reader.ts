@@ -16,7 +16,7 @@ import { CorruptRecordError, errnoOf, OffsetOutOfRangeError, UnknownTopicOrParti
 import type { FetchedBatches, PartitionEnds, PartitionReader } from '../protocol/transport.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
 import { batchFault, declaredBatchSize, RecordBatchView } from '../record/batch-view.ts'
-import { SlotState, type Watermarks } from '../ring/watermarks.ts'
+import { Activity, SlotState, type Watermarks } from '../ring/watermarks.ts'
 import { findBatchBehind, judgeOffsetJump } from '../segment/batch-scan.ts'
 import { lookupInFile } from '../segment/offset-index.ts'
 import { parseSegmentFileName } from '../segment/names.ts'
@@ -84,6 +84,8 @@ export class LocalPartitionReader implements PartitionReader {
   #sizeFault = ''
   #generation = -1
   #watermarks: Watermarks | undefined
+  /** Words of an incarnation that is over, which the files do not fit any more. */
+  #outdated: Watermarks | undefined
 
   constructor(fs: Fs, topic: string, partition: number, place: PartitionPlace, offset: number) {
     this.#fs = fs
@@ -103,8 +105,13 @@ export class LocalPartitionReader implements PartitionReader {
     }
   }
 
-  get isGone(): boolean {
-    return this.#place.watermarks().state(this.#place.slot) === SlotState.DELETED
+  hasNews(): boolean {
+    const watermarks = this.#place.watermarks()
+    const { slot } = this.#place
+    const state = watermarks.state(slot)
+    if (state === SlotState.DELETED) return true
+    if (state === SlotState.OPENING || state === SlotState.FREE || watermarks === this.#outdated) return false
+    return this.nextOffset !== watermarks.highWatermark(slot) || this.nextOffset < watermarks.logStartOffset(slot)
   }
 
   seek(offset: number): void {
@@ -131,7 +138,7 @@ export class LocalPartitionReader implements PartitionReader {
       const message = `${this.topic}-${this.partition} was deleted`
       throw new UnknownTopicOrPartitionError(this.topic, this.partition, message)
     }
-    if (state === SlotState.OPENING || state === SlotState.FREE) return undefined
+    if (state === SlotState.OPENING || state === SlotState.FREE || watermarks === this.#outdated) return undefined
     const highWatermark = watermarks.highWatermark(slot)
     const logStartOffset = watermarks.logStartOffset(slot)
     if (this.nextOffset < logStartOffset || this.nextOffset > highWatermark) {
@@ -295,6 +302,11 @@ export class LocalPartitionReader implements PartitionReader {
     if (watermarks !== this.#watermarks || watermarks.generation(slot) !== this.#generation) return undefined
     if (watermarks.state(slot) === SlotState.DELETED || watermarks.logStartOffset(slot) > this.nextOffset)
       return undefined
+    if (watermarks.activity() === Activity.ENDED) {
+      // The next incarnation owns the files now, and this thread has not heard of it yet.
+      this.#outdated = watermarks
+      return undefined
+    }
     const fault = `no segment has offset=${this.nextOffset}, the log's end is ${highWatermark}`
     throw this.#damagedLog(this.#baseAfter(this.nextOffset), directory, 0, fault)
   }

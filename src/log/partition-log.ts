@@ -282,7 +282,6 @@ export class PartitionLog {
         segment.abandon() // Sealed by the roll: nothing is left to be written.
       }
     })
-    assert(round.offset >= this.committedOffset, 'the committed offset never goes back')
     this.committedOffset = Math.max(round.offset, this.committedOffset)
   }
 

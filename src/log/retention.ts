@@ -101,5 +101,7 @@ function deleteOldest(log: PartitionLog, count: number, onStartMoved: () => void
   } catch (error) {
     throw log.fail(error)
   }
+  // What is gone for good will not be synced: nobody must wait for it.
+  log.committedOffset = Math.max(log.committedOffset, firstLeft)
   return [{ paths, dueMs: log.env.clock.monotonicMs() + log.config.deleteDelayMs }]
 }

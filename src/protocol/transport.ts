@@ -66,8 +66,8 @@ export interface PartitionReader {
   /** Batches from nextOffset on that are at hand, about `maxBytes` of them but at least one; undefined if none is. */
   poll(maxBytes: number): FetchedBatches | undefined
   ends(): PartitionEnds
-  /** The partition was deleted: poll() throws UnknownTopicOrPartitionError. */
-  readonly isGone: boolean
+  /** Whether poll() would find something, or throw. */
+  hasNews(): boolean
   close(): void
 }
 

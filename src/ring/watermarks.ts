@@ -7,7 +7,7 @@
  *     4           4  slotCount         slots that follow
  *     8           4  epoch             of the shard's incarnation; set by the creator
  *   128           4  heartbeat         duty cycles modulo 2^32; the supervisor compares
- *   132           4  activity          RUNNING, or IN_SYSTEM_CALL while a file operation may block
+ *   132           4  activity          RUNNING, IN_SYSTEM_CALL while a file operation may block, or ENDED
  *   136           4  isReady           1 once every partition of the start-up order is open
  *   256 + 128 i       slot i:
  *     0           8  highWatermark     first offset that readers may not see; everything below is stable
@@ -49,7 +49,8 @@ const GENERATION_I32 = 10
 export const SlotState = { FREE: 0, OPENING: 1, ONLINE: 2, OFFLINE: 3, DELETED: 4 } as const
 export type SlotState = (typeof SlotState)[keyof typeof SlotState]
 
-export const Activity = { RUNNING: 0, IN_SYSTEM_CALL: 1 } as const
+/** ENDED: the incarnation is over; the dispatcher says so when its thread can write no more. */
+export const Activity = { RUNNING: 0, IN_SYSTEM_CALL: 1, ENDED: 2 } as const
 
 export function createWatermarks(epoch: number, slotCount: number): SharedArrayBuffer {
   assert(Number.isInteger(slotCount) && slotCount > 0 && slotCount <= SLOT_COUNT_MAX, 'slot count is in range')

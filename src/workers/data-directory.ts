@@ -24,6 +24,7 @@ import {
 } from '../log/offset-checkpoint.ts'
 import { TopicStore } from '../log/topic-store.ts'
 import { parsePartitionDirectoryName, partitionDirectoryName } from '../segment/names.ts'
+import { DiskReserve } from './disk-reserve.ts'
 
 const LOCK_FILE = '.lock'
 const PRODUCER_IDS_FILE = 'vltava-producer-ids.json'
@@ -33,6 +34,7 @@ const PRODUCER_ID_BLOCK = 1000
 export class DataDirectory {
   readonly path: string
   readonly topics: TopicStore
+  readonly reserve: DiskReserve
   readonly wasClean: boolean
   readonly #env: Env
   readonly #lock: DirectoryLock
@@ -65,6 +67,7 @@ export class DataDirectory {
       // Files whose replacement a stop has interrupted are believed from here on: a power cut must not bring the old back.
       if (!this.wasClean) usable(path, () => env.fs.syncDirectory(path))
       this.topics = usable(path, () => TopicStore.load(env, path))
+      this.reserve = usable(path, () => new DiskReserve(env.fs, path))
       usable(path, () => this.#removeDeletedDirectories())
       this.#recoveryPoints = this.#readPoints(RECOVERY_POINT_CHECKPOINT)
       this.#logStartOffsets = this.#readPoints(LOG_START_OFFSET_CHECKPOINT)

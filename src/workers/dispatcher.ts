@@ -145,6 +145,7 @@ export class Dispatcher {
     this.#admin.notePoints()
     try {
       this.#directory.writeCheckpoints()
+      this.#directory.reserve.restore()
     } catch (error) {
       if (!(error instanceof VltavaError)) throw error
       // A full disk: the old checkpoints stay valid, recovery only scans more. Tried again at the next turn.
@@ -170,6 +171,7 @@ export class Dispatcher {
     for (const shard of this.#shards) links.push(await this.#link(client, shard))
     const topics = this.#admin.descriptions()
     this.#send({ type: 'attached', clientId, arena, directory: this.#directory.path, shards: links, topics })
+    this.#admin.tellFailures()
   }
 
   /** New rings between a client and the present incarnation of a shard. */
@@ -253,11 +255,8 @@ export class Dispatcher {
     if (message.type === 'reply') return
     const partition = this.#admin.partitionAt(index, message.slot)
     if (partition === undefined) return
-    const { topic, partition: number } = partition
     if (message.type === 'online') this.#noteDamage(partition, message.damage)
-    const error = message.type === 'offline' ? message.error : undefined
-    this.#admin.noteFailure(partition, error)
-    this.#send({ type: 'failure', topic, partition: number, error })
+    this.#admin.noteFailure(partition, message.type === 'offline' ? message.error : undefined)
   }
 
   #noteDamage(partition: PlacedPartition, damage: readonly DamageReport[]): void {

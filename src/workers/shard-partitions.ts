@@ -12,7 +12,7 @@
  */
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
-import { type ErrorData, errnoOf, StorageError, toErrorData, VltavaError } from '../base/errors.ts'
+import { type ErrorData, errnoOf, SPACE_ERRORS, StorageError, toErrorData, VltavaError } from '../base/errors.ts'
 import { openPartitionLog } from '../log/log-loader.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { applyRetention, type Doomed, trimLog } from '../log/retention.ts'
@@ -22,8 +22,6 @@ import type { FlusherPort } from './flusher.ts'
 import type { FromShard, OpenedPartition, PartitionOrder, ShardReplies } from './messages.ts'
 
 const PRODUCER_EXPIRATION_MS = 86_400_000
-/** Errors that go away when somebody frees space. */
-const SPACE_ERRORS = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 
 export class ShardPartition {
   readonly slot: number

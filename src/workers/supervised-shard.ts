@@ -228,6 +228,7 @@ export class SupervisedShard {
     this.isUp = false
     this.#rejectWaiters()
     await Promise.all([this.#thread?.terminate(), this.#flusher?.terminate()])
+    this.watermarks.setActivity(Activity.ENDED)
     this.#thread = undefined
     this.#flusher = undefined
   }

@@ -20,6 +20,7 @@ import type { DamageReport } from '../log/partition-log.ts'
 import { parseTopicConfigs, type TopicConfigs } from '../log/topic-config.ts'
 import { PARTITION_COUNT_MAX, partitionDirectory, type Topic } from '../log/topic-store.ts'
 import type { AdminRequest } from '../protocol/transport.ts'
+import { SlotState } from '../ring/watermarks.ts'
 import { collidingTopicName, deletedDirectoryName, validateTopicName } from '../segment/names.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { FromDispatcher, PartitionOrder, PartitionPoints, ShardRequest, TopicDescription } from './messages.ts'
@@ -95,7 +96,7 @@ export class TopicAdmin {
     const opened = await this.#shards[shardIndex]!.ask({ type: 'open', partitions: orders })
     for (const { slot, error, damage, greatestProducerId } of opened) {
       const partition = this.partitionAt(shardIndex, slot)!
-      partition.failure = error
+      if (error !== undefined || partition.failure !== undefined) this.noteFailure(partition, error)
       this.#directory.noteProducerId(greatestProducerId)
       this.#onDamage(partition, damage)
     }
@@ -145,6 +146,14 @@ export class TopicAdmin {
 
   noteFailure(partition: PlacedPartition, error: ErrorData | undefined): void {
     partition.failure = error
+    this.#send({ type: 'failure', topic: partition.topic, partition: partition.partition, error })
+  }
+
+  /** For a client that has just come. */
+  tellFailures(): void {
+    for (const { partitions } of this.#topics.values()) {
+      for (const place of partitions) if (place.failure !== undefined) this.noteFailure(place, place.failure)
+    }
   }
 
   /** Takes the durable points of every partition from the shared words; those of a shard that died are still true. */
@@ -278,7 +287,8 @@ export class TopicAdmin {
    * directories goes with the next open, or before a topic of that name is created.
    */
   async #drop(topics: readonly PlacedTopic[]): Promise<void> {
-    this.#directory.topics.put(topics.map(({ topic }) => ({ ...topic, isDeleting: true })))
+    const deleting = topics.map(({ topic }) => ({ ...topic, isDeleting: true }))
+    this.#directory.reserve.use(() => this.#directory.topics.put(deleting))
     this.#env.failpoint('delete-topic:after-file')
     for (const { topic, partitions } of topics) {
       this.#topics.delete(topic.name)
@@ -288,8 +298,11 @@ export class TopicAdmin {
       }
       for (const { shardIndex, slot } of partitions) {
         if (await this.#askIfUp(shardIndex, { type: 'delete', slot })) continue
-        // A dying thread may write for as long as it lives, by names that a new topic could have.
-        await this.#shards[shardIndex]!.stop()
+        // A dying thread may write for as long as it lives, by names that a new topic could have. Then nobody is left to
+        // tell the readers, who have the shared words of that incarnation until the next one is there.
+        const shard = this.#shards[shardIndex]!
+        await shard.stop()
+        shard.watermarks.setState(slot, SlotState.DELETED)
       }
     }
     for (const { topic } of topics) this.#tryFinishDeletion(topic)
@@ -379,7 +392,7 @@ export class TopicAdmin {
     const configs = Object.fromEntries(merged) as TopicConfigs
     const config = parseTopicConfigs(name, configs)
     const altered = { ...placed.topic, configs }
-    this.#directory.topics.put([altered])
+    this.#directory.reserve.use(() => this.#directory.topics.put([altered]))
     placed.topic = altered
     for (const { shardIndex, slot } of placed.partitions) {
       await this.#askIfUp(shardIndex, { type: 'configure', slot, config })
@@ -395,11 +408,17 @@ export class TopicAdmin {
       throw new UnknownTopicOrPartitionError(name, partition, `${name}-${partition} does not exist`)
     const { shardIndex, slot } = place
     const shard = this.#shards[shardIndex]!
-    const logStartOffset = await shard.ask({ type: 'trim', slot, offset })
-    this.#env.failpoint('trim:before-checkpoint')
-    this.#directory.notePoints(name, partition, shard.watermarks.committedOffset(slot), logStartOffset)
-    this.#directory.writeCheckpoints()
-    return logStartOffset
+    const { watermarks } = shard
+    const highWatermark = watermarks.highWatermark(slot)
+    const target = offset === -1 ? highWatermark : offset
+    // On disk before a reader sees it: the start that somebody saw never goes back. What is out of range, or offline, the
+    // shard refuses.
+    if (watermarks.state(slot) === SlotState.ONLINE && target >= 0 && target <= highWatermark) {
+      this.#directory.notePoints(name, partition, watermarks.committedOffset(slot), Math.floor(target))
+      this.#directory.reserve.use(() => this.#directory.writeCheckpoints())
+      this.#env.failpoint('trim:after-checkpoint')
+    }
+    return shard.ask({ type: 'trim', slot, offset: target })
   }
 
   #known(name: string): PlacedTopic {

@@ -10,7 +10,7 @@ import { CrashSite, sleep } from './crash-site.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 60)
 /** Then a new directory: reading all of it takes longer with each kill. */
-const KILLS_PER_DIRECTORY = 10
+const KILLS_PER_DIRECTORY = 6
 const LOAD_MS_MAX = 2000
 /** From the first word of a process to the end of its recovery, roughly. */
 const RECOVERY_MS = 150

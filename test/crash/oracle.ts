@@ -89,6 +89,8 @@ export class Oracle {
       case 'TI':
         return
       case 'CI':
+        // It was not there: a deletion that was under way when its process was killed has been finished.
+        this.#forget(topic)
         this.#topics.set(topic, 'creating')
         return
       case 'CA':

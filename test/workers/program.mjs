@@ -11,6 +11,7 @@ import { attach, open } from '../../dist/index.js'
 const PRODUCED = 0
 const CONSUMED = 1
 const STOP = 2
+const HAS_STOPPED = 3
 
 if (isMainThread) await main(...process.argv.slice(2))
 else if (workerData.role === 'producer') await produce(workerData)
@@ -54,7 +55,7 @@ function report(found) {
 
 /** The main thread stands still while two threads produce and consume, and while a shard dies and is restarted. */
 async function block(log, notices, milliseconds) {
-  const counts = new BigInt64Array(new SharedArrayBuffer(24))
+  const counts = new BigInt64Array(new SharedArrayBuffer(32))
   const threads = ['producer', 'consumer'].map(
     (role) => new Worker(new URL(import.meta.url), { workerData: { role, address: log.address, counts } }),
   )
@@ -82,6 +83,7 @@ async function produce({ address, counts }) {
     await producer.sendAll(values.map((value) => ({ topic: 'events', value, partition: sent % 40 === 0 ? 0 : 1 })))
     Atomics.add(counts, PRODUCED, 20n)
   }
+  Atomics.store(counts, HAS_STOPPED, 1n)
   await log.close()
 }
 
@@ -91,7 +93,8 @@ async function consume({ address, counts }) {
   await consumer.subscribe(['events'])
   const signal = new AbortController()
   const ends = setInterval(() => {
-    const isDone = Atomics.load(counts, STOP) === 1n && Atomics.load(counts, CONSUMED) >= Atomics.load(counts, PRODUCED)
+    const hasStopped = Atomics.load(counts, HAS_STOPPED) === 1n
+    const isDone = hasStopped && Atomics.load(counts, CONSUMED) === Atomics.load(counts, PRODUCED)
     if (isDone) signal.abort()
   }, 10)
   for await (const batch of consumer.batches({ signal: signal.signal })) {
