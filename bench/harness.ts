@@ -1,9 +1,9 @@
 /**
- * Benchmarks that cannot rot: `npm test` imports every bench in smoke mode (tiny, once, silent); `npm run bench -- ring`
- * sets BENCH=full and runs those whose path contains "ring" for real.
+ * Benchmarks that cannot rot: `npm test` imports every bench in smoke mode (tiny, once, silent); `npm run bench --
+ * ring` sets BENCH=full and runs those whose path contains "ring" for real.
  *
- * Each bench returns a checksum, printed with the result: it stops V8 from deleting the work and us from changing what is
- * measured.
+ * Each bench returns a checksum, printed with the result: it stops V8 from deleting the work and us from changing what
+ * is measured.
  */
 import { Bench } from 'tinybench'
 

@@ -33,7 +33,9 @@ if (readings.length !== expected) {
   process.exitCode = 1
 }
 
-/** Each record carries the time at which its reading was taken; without `timestamp` it would be the time of the send. */
+/**
+ * Each record carries the time at which its reading was taken; without `timestamp` it would be the time of the send.
+ */
 async function writeOneDay() {
   // Retention goes by the records' timestamps: a day long past would be deleted at once under the default of 7 days.
   await log.admin.createTopics([{ topic: 'readings', partitions: 3, configs: { 'retention.ms': -1 } }])
@@ -56,7 +58,8 @@ async function replay(from, to) {
     for (const record of batch) {
       if (record.timestamp < to) found.push({ key: record.key, value: record.value })
     }
-    // In this topic timestamps rise with the offsets. Where they may not, compare each with `from` too, and do not pause.
+    // In this topic timestamps rise with the offsets. Where they may not, compare each with `from` too, and do not
+    // pause.
     if (batch.maxTimestamp >= to) consumer.pause([batch])
   }
   await consumer.close()

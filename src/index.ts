@@ -73,8 +73,8 @@ const MEMORY_BYTES_MAX = 2 ** 31
 /**
  * Opens the log in a directory and takes its lock. Recovers first if the directory was not closed cleanly.
  *
- * Rejects with VltavaError DIRECTORY_LOCKED (open already), DIRECTORY_UNUSABLE (a file, not writable), DIRECTORY_VERSION
- * (written by a later release), DIRECTORY_CORRUPT, INVALID_ARGUMENT.
+ * Rejects with VltavaError DIRECTORY_LOCKED (open already), DIRECTORY_UNUSABLE (a file, not writable),
+ * DIRECTORY_VERSION (written by a later release), DIRECTORY_CORRUPT, INVALID_ARGUMENT.
  */
 export async function open(options: OpenOptions): Promise<Log> {
   if (typeof options?.dir !== 'string' || options.dir === '') {

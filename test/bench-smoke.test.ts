@@ -1,4 +1,7 @@
-/** Every bench runs, tiny and silent: one that no longer fits the code it measures fails here, not on the day it is needed. */
+/**
+ * Every bench runs, tiny and silent: one that no longer fits the code it measures fails here, not on the day it is
+ * needed.
+ */
 import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'

@@ -6,6 +6,9 @@ import { filesIn } from '../scripts/build-stamp.mjs'
 const LINES_MAX = 450 // The aim is 400: C1.
 const README_LINES_MAX = 40
 const COLUMNS_MAX = 120
+/** Prettier does not break texts: a line may be wider if a long one stands in it, up to this. */
+const TEXT_COLUMNS_MAX = 140
+const LONG_TEXT = /(['"`]).{60,}\1/
 
 const NOT_OURS = new Set([
   '.git', '.interop', 'build', 'coverage', 'data', 'dist', 'node_modules', 'prebuilds',
@@ -33,6 +36,10 @@ const REGISTRY = new RegExp(
 type Rule = (path: string, text: string, lines: readonly string[]) => string[]
 
 /** Every rule with the files it holds for. */
+function isTooWide(line: string): boolean {
+  return line.length > (LONG_TEXT.test(line) ? TEXT_COLUMNS_MAX : COLUMNS_MAX)
+}
+
 const RULES: readonly { readonly where: RegExp; readonly rule: Rule }[] = [
   {
     where: /^(src|native)\/.*\.(ts|cc|h)$/,
@@ -54,7 +61,7 @@ const RULES: readonly { readonly where: RegExp; readonly rule: Rule }[] = [
   {
     where: /^(src|native|bench|scripts|test|examples)\/.*\.(ts|mjs|js|cc|h)$/,
     rule: (path, _text, lines) => [
-      ...linesWith(lines, (line) => line.length > COLUMNS_MAX, `${path} is wider than ${COLUMNS_MAX} columns`),
+      ...linesWith(lines, isTooWide, `${path} is wider than ${COLUMNS_MAX} columns`),
       ...linesWith(
         lines,
         (line) => UNFINISHED.test(line) || UNFINISHED_WORDS.test(line),

@@ -48,8 +48,8 @@ export function sizeOfVarlong(value: number): number {
 }
 
 /**
- * `value` is a safe integer. Its zigzag form, 2n or 2n + 1, may need 54 bits, more than a number has: so the first seven
- * bits are made from six of n and the sign, and only n itself is divided.
+ * `value` is a safe integer. Its zigzag form, 2n or 2n + 1, may need 54 bits, more than a number has: so the first
+ * seven bits are made from six of n and the sign, and only n itself is divided.
  */
 export function writeVarlong(bytes: Uint8Array, position: number, value: number): number {
   if (value === (value | 0)) return writeVarint(bytes, position, value)

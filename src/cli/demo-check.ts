@@ -53,7 +53,8 @@ export class DemoCheck {
     const bit = 1 << (number & 7)
     if ((seen[number >>> 3]! & bit) !== 0) return `line ${thread}-${number} comes twice`
     seen[number >>> 3] = seen[number >>> 3]! | bit
-    if (number < nextNumbers[thread]!) return `line ${thread}-${number} comes after line ${nextNumbers[thread]! - 1}`
+    if (number < nextNumbers[thread]!)
+      return `line ${thread}-${number} comes after line ${thread}-${nextNumbers[thread]! - 1}`
     nextNumbers[thread] = number + 1
     this.recordCount += 1
     this.bytes += valueLength

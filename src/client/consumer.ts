@@ -2,8 +2,8 @@
  * Consumer: reads assigned partitions, in batches. Owned by the thread that made it.
  *
  * Partitions take turns, one fetch each, so a busy one does not starve the others. When nothing is at hand the consumer
- * sleeps until one of its partitions moves: it does not poll. Order within a partition is the log's order; there is none
- * between partitions.
+ * sleeps until one of its partitions moves: it does not poll. Order within a partition is the log's order; there is
+ * none between partitions.
  */
 import { OffsetOutOfRangeError, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
 import type { FetchedBatches, OffsetSpec, PartitionReader, Transport } from '../protocol/transport.ts'
@@ -80,7 +80,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   #firstOffset = 0
   /** Batches already handed out of the current fetch end here; see position(). */
   #current: { key: string; nextOffset: number } | undefined
-  /** The batch that the loop's body has at this moment. */
+  /** The batch that the loop's body has at this moment; not if its partition was moved or given up meanwhile. */
   #handedOut: { readonly position: Position; readonly batch: ConsumerBatch<K, V> } | undefined
 
   /** Made by log.consumer(). Throws VltavaError INVALID_ARGUMENT. */
@@ -110,10 +110,16 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       for (const each of partitions)
         wanted.push({ topic, partition: each, offset: await this.#resolve(topic, each, offset) })
     }
+    this.#assertOpen() // Offsets were looked up meanwhile.
+    const keys = new Set<string>()
+    for (const { topic, partition } of wanted) {
+      const key = keyOf(topic, partition)
+      if (keys.has(key)) throw new VltavaError('INVALID_ARGUMENT', `${key} is assigned twice`)
+      keys.add(key)
+    }
     this.unassign()
     for (const { topic, partition, offset } of wanted) {
       const key = keyOf(topic, partition)
-      if (this.#positions.has(key)) throw new VltavaError('INVALID_ARGUMENT', `${key} is assigned twice`)
       const reader = this.#transport.reader(topic, partition, offset)
       const position = new Position(reader, this.#transport.watch(topic, partition))
       if (this.#isUntilEnd) stopAtEnd(position)
@@ -219,7 +225,14 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
 
   /** Records one by one, for ever: comfortable, at a fraction of the speed of batches(). */
   async *[Symbol.asyncIterator](): AsyncGenerator<ConsumerRecord<K, V>, void, undefined> {
-    for await (const batch of this.batches()) yield* batch
+    for await (const batch of this.batches()) {
+      const key = keyOf(batch.topic, batch.partition)
+      for (const record of batch) {
+        // A loop that is left in the middle of a batch goes on with the next record.
+        if (this.#handedOut?.batch === batch) this.#current = { key, nextOffset: record.offset + 1 }
+        yield record
+      }
+    }
   }
 
   /** The next partition, in turn, that has batches at hand; they are in #fetched. */
@@ -251,8 +264,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   }
 
   /**
-   * Hands out the batches of one fetch. However the loop is left, its body having sought, paused or closed, or by break,
-   * the reader then stands behind the last batch that was handed out.
+   * Hands out the batches of one fetch. However the loop is left, its body having sought, paused or closed, or by
+   * break, the reader then stands behind the last batch that was handed out.
    */
   *#deliver(position: Position, signal: AbortSignal | undefined): Generator<ConsumerBatch<K, V>, void, undefined> {
     const { reader } = position
@@ -274,11 +287,14 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
         this.#handedOut = { position, batch }
         yield batch
         batch.expire()
+        this.#handedOut = undefined
         const isInterrupted = this.#isClosed || signal?.aborted === true || position.isPaused
         if (isInterrupted || this.#positions.get(key) !== position || position.seekCount !== seekCount) return
       }
     } finally {
       batch?.expire()
+      // Still set: the loop was left while its body had the batch, maybe in the middle of it.
+      if (this.#handedOut !== undefined) handedOut = this.#current?.nextOffset ?? handedOut
       this.#handedOut = undefined
       this.#current = undefined
       // A seek by the body has moved the reader already.
@@ -289,7 +305,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
 
   /** The bytes of the batch that the loop's body has are about to go. */
   #expireHandedOut(position: Position): void {
-    if (this.#handedOut?.position === position) this.#handedOut.batch.expire()
+    if (this.#handedOut?.position !== position) return
+    this.#handedOut.batch.expire()
+    this.#handedOut = undefined
   }
 
   #hasNews(): boolean {
@@ -352,8 +370,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
 }
 
 /** Structural, so that a Date of another realm counts too. */
-export function isDate(value: object | string | number): value is Date {
-  return typeof value === 'object' && 'getTime' in value
+export function isDate(value: object | string | number | null): value is Date {
+  return typeof value === 'object' && value !== null && 'getTime' in value
 }
 
 function keyOf(topic: string, partition: number): string {

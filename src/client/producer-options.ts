@@ -10,8 +10,8 @@ import { resolveSerde, type Serde, type SerdeName } from './serdes.ts'
 /** Options of a producer. All are optional. */
 export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
   /**
-   * When a record counts as accepted: 'all' (default): on disk, it survives a power cut; 1: written to the page cache, it
-   * survives the death of the process; 0: handed over, nothing is promised.
+   * When a record counts as accepted: 'all' (default): on disk, it survives a power cut; 1: written to the page cache,
+   * it survives the death of the process; 0: handed over, nothing is promised.
    */
   readonly acks?: 'all' | -1 | 0 | 1
   /** Milliseconds that a batch waits for more records. Default 5, as in Kafka. */

@@ -172,5 +172,9 @@ export class ProducerPartition implements Lane {
 }
 
 export function deletedTopic({ topic, partition }: Pick<Lane, 'topic' | 'partition'>): UnknownTopicOrPartitionError {
-  return new UnknownTopicOrPartitionError(topic, partition, `topic=${topic} was deleted before its records were written`)
+  return new UnknownTopicOrPartitionError(
+    topic,
+    partition,
+    `topic=${topic} was deleted before its records were written`,
+  )
 }

@@ -21,6 +21,7 @@ import {
 } from '../record/batch-builder.ts'
 import type { CompressionName } from '../record/compression/codec.ts'
 import { CommitTracker } from './commit-tracker.ts'
+import { OpenLanes } from './open-lanes.ts'
 import { type Lane, ProducerBatch } from './producer-batch.ts'
 import {
   type AppendExtras,
@@ -52,7 +53,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #onError: ProducerOptions['onError']
   readonly #stopListening: () => void
   readonly #topics: ProducerTopics
-  readonly #openLanes = new Set<Lane>()
+  readonly #openLanes: OpenLanes
   readonly #builders: BatchBuilder[] = []
   readonly #commits: CommitTracker
   #stickyTopic: string | undefined
@@ -63,9 +64,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   #wantedBytes: number
   #wallMs = 0
   #appendsSinceClock = 0
-  #isLingering = false
   #isObtainingId = false
-  #isTurnEnding = false
   /** Sends that found no memory, and when the last of them will have gone. */
   #sendsWaiting = 0
   #lastSendWaiting: Promise<void> = Promise.resolve()
@@ -82,6 +81,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.#clock = clock
     this.acks = checked.acks
     this.#lingerMs = checked.lingerMs
+    this.#openLanes = new OpenLanes(transport, clock, (lane) => {
+      if (lane === this.#stickyLane) this.#stickyTopic = undefined
+    })
     this.#batchBytes = checked.batchBytes
     this.#wantedBytes = checked.batchBytes
     this.compression = checked.compression
@@ -127,8 +129,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   /**
    * Takes a record; false: no memory is free, nothing was done, await drain() and try again.
    *
-   * Throws UnknownTopicOrPartitionError, RecordTooLargeError, or VltavaError PRODUCER_CLOSED, LOG_CLOSED, SERIALIZATION,
-   * INVALID_TIMESTAMP, INVALID_RECORD. What fails later is told to onError, or else to flush() and close().
+   * Throws UnknownTopicOrPartitionError, RecordTooLargeError, or VltavaError PRODUCER_CLOSED, LOG_CLOSED,
+   * SERIALIZATION, INVALID_TIMESTAMP, INVALID_RECORD. What fails later is told to onError, or else to flush() and
+   * close().
    */
   append(topic: string, value: V | null, key: K | null = null, extras?: AppendExtras): boolean {
     if (this.#sendsWaiting > 0) return false // They were called before, and would come after.
@@ -142,7 +145,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     return this.#append(topic, value, key, extras?.headers, extras?.partition, extras?.timestamp) !== undefined
   }
 
-  /** Sends a record; resolves when it is acknowledged as `acks` says. Waits for memory by itself. Rejects as append(). */
+  /**
+   * Sends a record; resolves when it is acknowledged as `acks` says. Waits for memory by itself. Rejects as append().
+   */
   async send(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
     const { topic } = record
     const { partition, index, acknowledged } =
@@ -159,7 +164,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const sent = { partition: batch.partition.partition, index: batch.builder.recordCount - 1 }
     if (this.acks === 0) return { ...sent, acknowledged: undefined }
     batch.isUrgent = true
-    this.#endTurnSoon()
+    this.#openLanes.endTurnSoon()
     return { ...sent, acknowledged: batch.acknowledged() }
   }
 
@@ -192,7 +197,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   /** Resolves when append() has memory again. */
   async drain(): Promise<void> {
     this.#assertUsable()
-    this.#closeAllOpen()
+    this.#openLanes.closeAll()
     const isReady = (): boolean => this.#hasRoom() || this.transport.isClosed
     await this.transport.wait(isReady, Number.POSITIVE_INFINITY, this.#closing.signal)
     this.#assertUsable()
@@ -213,7 +218,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options
     signal?.throwIfAborted()
-    this.#closeAllOpen()
+    this.#openLanes.closeAll()
     // Only what was there at the call: others may go on appending for ever.
     for (const batches = [...this.#unfinished]; batches.length > 0;) {
       if (!this.#unfinished.has(batches[batches.length - 1]!)) {
@@ -308,8 +313,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   }
 
   /**
-   * Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. A record that
-   * may go to any partition moves on to the next one; one with a key or a partition stays where it belongs.
+   * Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. A record
+   * that may go to any partition moves on to the next one; one with a key or a partition stays where it belongs.
    */
   #openBatch(topicName: string, lane: Lane, recordBytes: number, isSticky: boolean): ProducerBatch | undefined {
     const topic = this.#topics.refresh(topicName)
@@ -320,15 +325,15 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       const name = limit === maxMessageBytes ? 'max.message.bytes' : 'half of the memory of this thread'
       throw new RecordTooLargeError(`a record for topic=${topicName}`, smallest, name, limit)
     }
-    this.#closeLane(lane)
+    this.#openLanes.close(lane)
     const next = isSticky ? this.#topics.moveSticky(topic, lane) : lane
-    if (next !== lane) this.#closeLane(next)
+    if (next !== lane) this.#openLanes.close(next)
     this.transport.poll()
     const sizeBytes = Math.min(Math.max(this.#batchBytes, recordBytes), limit)
     const memory = this.transport.reserve(sizeBytes)
     if (memory === undefined) {
       this.#wantedBytes = sizeBytes
-      this.#closeAllOpen() // Open batches hold memory: once they are on their way, it comes back.
+      this.#openLanes.closeAll() // Open batches hold memory: once they are on their way, it comes back.
       return undefined
     }
     const builder = this.#builders.pop() ?? new BatchBuilder()
@@ -338,65 +343,16 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.#openLanes.add(next)
     this.#unfinished.add(batch)
     this.#appendsSinceClock = 0
-    this.#lingerSoon()
     return batch
   }
 
   #forgetOpen(batch: ProducerBatch): void {
     batch.builder.abandon()
     batch.partition.open = undefined
-    this.#openLanes.delete(batch.partition)
+    this.#openLanes.remove(batch.partition)
     this.transport.release(batch.memory)
     this.#recycle(batch)
     this.#finished(batch)
-  }
-
-  #closeLane(lane: Lane): void {
-    if (lane.open === undefined) return
-    if (lane === this.#stickyLane) this.#stickyTopic = undefined
-    this.#openLanes.delete(lane)
-    lane.closeOpen()
-  }
-
-  #closeAllOpen(): void {
-    for (const lane of [...this.#openLanes]) this.#closeLane(lane)
-  }
-
-  #closeIfUrgent(lane: Lane): void {
-    if (lane.open?.isUrgent === true && lane.isIdle) this.#closeLane(lane)
-  }
-
-  /** Urgent batches of idle lanes go out when the caller's turn ends, together with what else it sent meanwhile. */
-  #endTurnSoon(): void {
-    if (this.#isTurnEnding) return
-    this.#isTurnEnding = true
-    queueMicrotask(() => {
-      this.#isTurnEnding = false
-      for (const lane of [...this.#openLanes]) this.#closeIfUrgent(lane)
-    })
-  }
-
-  #lingerSoon(): void {
-    if (this.#isLingering) return
-    this.#isLingering = true
-    void this.#linger()
-  }
-
-  /** One wait for all open batches; it keeps the process alive until they are handed over. */
-  async #linger(): Promise<void> {
-    await Promise.resolve() // The caller's turn fills the batch first, also without lingering.
-    while (this.#openLanes.size > 0 && !this.transport.isClosed) {
-      const now = this.#clock.monotonicMs()
-      let nextDueMs = Number.POSITIVE_INFINITY
-      for (const lane of [...this.#openLanes]) {
-        const { dueMs } = lane.open!
-        if (dueMs <= now) this.#closeLane(lane)
-        else nextDueMs = Math.min(nextDueMs, dueMs)
-      }
-      if (nextDueMs === Number.POSITIVE_INFINITY) break
-      await this.transport.wait(() => this.#openLanes.size === 0, nextDueMs - now)
-    }
-    this.#isLingering = false
   }
 
   /** The producer's codec, unless the topic insists on another. */
@@ -409,7 +365,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   batchAppended(batch: ProducerBatch): void {
     if (this.acks === -1) this.#commits.add(batch)
     else this.#acknowledged(batch)
-    this.#closeIfUrgent(batch.partition)
+    this.#openLanes.closeIfUrgent(batch.partition)
   }
 
   #acknowledged(batch: ProducerBatch): void {

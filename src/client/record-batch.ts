@@ -4,9 +4,11 @@
  * A batch is decoded lazily. Its bytes lie in a mapped segment or in the reader's buffer, which move on when the next
  * batch is asked for. Two ways to read it:
  *
- *   for (const record of batch)   records to keep: the first look copies the batch's records once (or decompresses them),
+ *   for (const record of batch)   records to keep: the first look copies the batch's records once (or decompresses
+ * them),
  *                                 and every record stays valid for as long as the program holds it
- *   batch.cursor()                no copy and no object per record: positions into the bytes, valid until the next batch
+ *   batch.cursor()                no copy and no object per record: positions into the bytes, valid until the next
+ * batch
  *
  * A batch that nobody looked at while it was current cannot be read later: that throws INVALID_ARGUMENT.
  */

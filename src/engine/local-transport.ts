@@ -5,8 +5,8 @@
  * not answered stay in `outstanding`; when a shard is restarted they are published again, in order, on the new ring.
  * Producer sequence numbers make that safe: what the old incarnation had written is answered as a duplicate.
  *
- * While something is outstanding or somebody waits, a loop sleeps at the doorbell; nothing polls. Otherwise the transport
- * holds nothing that keeps the process alive.
+ * While something is outstanding or somebody waits, a loop sleeps at the doorbell; nothing polls. Otherwise the
+ * transport holds nothing that keeps the process alive.
  */
 import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
@@ -362,7 +362,7 @@ export class LocalTransport implements Transport {
       return storageCall(`a lookup in ${directory}`, () =>
         spec === 'max-timestamp'
           ? lookupMaxTimestamp(fs, directory, logStartOffset, highWatermark)
-          : lookupByTimestamp(fs, directory, spec.timestamp, logStartOffset, highWatermark),
+          : lookupByTimestamp(fs, directory, spec?.timestamp, logStartOffset, highWatermark),
       )
     })
   }

@@ -1,9 +1,10 @@
 /**
  * Finds an offset by timestamp in a partition's files, from any thread (ListOffsets of the Kafka protocol).
  *
- * The answer for timestamp t is the first record, in offset order, whose timestamp is t or later; timestamps need not be
- * in order. So segments are looked at from the oldest: the first whose greatest timestamp reaches t holds the answer, if
- * it is not cut off by the log's ends. Inside it the time index gives an entry before which every timestamp is smaller.
+ * The answer for timestamp t is the first record, in offset order, whose timestamp is t or later; timestamps need not
+ * be in order. So segments are looked at from the oldest: the first whose greatest timestamp reaches t holds the
+ * answer, if it is not cut off by the log's ends. Inside it the time index gives an entry before which every timestamp
+ * is smaller.
  *
  * Where a batch is damaged that had to be looked at, the answer is not known: that is a DamagedLogError, never "none".
  */
@@ -32,7 +33,10 @@ export function lookupByTimestamp(
   logStartOffset: number,
   highWatermark: number,
 ): OffsetAndTimestamp {
-  if (Number.isNaN(timestamp)) throw new VltavaError('INVALID_ARGUMENT', 'the timestamp to look for is not a number')
+  // Also what has no timestamp at all: a program that is not type-checked may ask for 'beginning'.
+  if (typeof timestamp !== 'number' || Number.isNaN(timestamp)) {
+    throw new VltavaError('INVALID_ARGUMENT', 'the timestamp to look for is not a number')
+  }
   const bases = segmentBases(fs, directory)
   for (let i = 0; i < bases.length; i++) {
     const base = bases[i]!

@@ -1,15 +1,15 @@
 /**
  * open and attach: how a thread gets a LocalTransport.
  *
- * openLocal starts the dispatcher's thread, which takes the directory's lock, starts the shards and opens the partitions.
- * attachLocal finds the dispatcher of a log that another thread of the process has open, by the log's address. Either
- * way the thread brings an arena and a doorbell and gets a link to each shard.
+ * openLocal starts the dispatcher's thread, which takes the directory's lock, starts the shards and opens the
+ * partitions. attachLocal finds the dispatcher of a log that another thread of the process has open, by the log's
+ * address. Either way the thread brings an arena and a doorbell and gets a link to each shard.
  *
- * The worker handle is kept referenced only while something of this thread waits for an answer: an idle open log does not
- * keep the process alive, an unanswered send() does.
+ * The worker handle is kept referenced only while something of this thread waits for an answer: an idle open log does
+ * not keep the process alive, an unanswered send() does.
  *
- * A thread that attaches holds one end of a lifeline (see workers/dispatcher-thread.ts): each side learns by it that the
- * other's thread has ended.
+ * A thread that attaches holds one end of a lifeline (see workers/dispatcher-thread.ts): each side learns by it that
+ * the other's thread has ended.
  */
 import { BroadcastChannel, MessageChannel, postMessageToThread, Worker } from 'node:worker_threads'
 import { realEnv } from '../base/env/real-env.ts'

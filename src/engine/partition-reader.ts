@@ -1,9 +1,9 @@
 /**
  * LocalPartitionReader: reads a partition's segments from the consumer's own thread. @hot
  *
- * No shard is asked: the watermark words say how far the log may be read, everything else is in the files. Batches below
- * the high watermark are whole and follow each other, so the reader never looks at bytes that are still being written:
- * it stops when the next offset reaches the high watermark, before it reads the header there.
+ * No shard is asked: the watermark words say how far the log may be read, everything else is in the files. Batches
+ * below the high watermark are whole and follow each other, so the reader never looks at bytes that are still being
+ * written: it stops when the next offset reaches the high watermark, before it reads the header there.
  *
  * A segment ends where its file ends; the next one is named by the next offset (or, after compaction, the next greater
  * name in the directory). Files that retention deleted stay readable while they are open here.
@@ -235,8 +235,8 @@ export class LocalPartitionReader implements PartitionReader {
   }
 
   /**
-   * Size of the batch at `position`, whole and at hand. NOT_AT_HAND if the segment ends there, or if the window would have
-   * to move although batches in it were collected already; DAMAGED if no batch can be there, why is in #sizeFault.
+   * Size of the batch at `position`, whole and at hand. NOT_AT_HAND if the segment ends there, or if the window would
+   * have to move although batches in it were collected already; DAMAGED if no batch can be there, why is in #sizeFault.
    */
   #sizeAt(position: number, hasCollected: boolean): number {
     if (position + BATCH_HEADER_BYTES > this.#fileBytes) this.#fileBytes = this.#file!.sizeBytes()
@@ -293,7 +293,8 @@ export class LocalPartitionReader implements PartitionReader {
 
   /**
    * No file has the next offset, although it lies between the log's ends. Retention, a deletion or a reopening may just
-   * have been quicker: then the next poll sees it in the shared words. Else records are lost, and waiting brings nothing.
+   * have been quicker: then the next poll sees it in the shared words. Else records are lost, and waiting brings
+   * nothing.
    */
   #nothingThere(highWatermark: number): undefined {
     const watermarks = this.#place.watermarks()

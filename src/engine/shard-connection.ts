@@ -5,8 +5,8 @@
  * of them at once (a reconnect publishes them again) and the reply ring for all their replies.
  *
  * Waking a sleeping thread costs a system call and an interrupt to another core, 5 to 20 us, as much as filling a small
- * batch. So the doorbell is rung for every fourth frame and at the end of the turn, whichever comes first. A thread that
- * publishes and then computes on without end leaves at most three frames to the shard's own look every 100 ms.
+ * batch. So the doorbell is rung for every fourth frame and at the end of the turn, whichever comes first. A thread
+ * that publishes and then computes on without end leaves at most three frames to the shard's own look every 100 ms.
  */
 import { assert } from '../base/assert.ts'
 import type { Acks, BatchListener, BatchMemory } from '../protocol/transport.ts'

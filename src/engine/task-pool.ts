@@ -1,6 +1,7 @@
 /**
- * TaskPool: threads for work that takes the processor and keeps no state (workers/pool-tasks.ts), over Piscina. Owned by
- * the thread that made it. Shards are plain workers: they own partitions, and a pool hands a task to whoever is idle.
+ * TaskPool: threads for work that takes the processor and keeps no state (workers/pool-tasks.ts), over Piscina. Owned
+ * by the thread that made it. Shards are plain workers: they own partitions, and a pool hands a task to whoever is
+ * idle.
  *
  * Piscina is loaded when the first pool is made: a program that needs none does not pay for it.
  */
@@ -17,7 +18,9 @@ export class TaskPool {
     this.#stopListening = stopListening
   }
 
-  /** `threadCount` threads, 1 or more; they start at once. When `signal` aborts they are ended and their tasks reject. */
+  /**
+   * `threadCount` threads, 1 or more; they start at once. When `signal` aborts they are ended and their tasks reject.
+   */
   static async start(threadCount: number, signal: AbortSignal): Promise<TaskPool> {
     const { Piscina } = await import('piscina')
     const filename = fileURLToPath(new URL('../workers/pool-tasks.js', import.meta.url))

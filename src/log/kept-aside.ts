@@ -1,6 +1,7 @@
 /**
- * Bytes that recovery takes out of a log are kept beside it, in files that end in `.kept-aside`; no reader looks at them,
- * nothing deletes them. A name that is taken already (by an earlier stop) gets a number, so nothing is overwritten.
+ * Bytes that recovery takes out of a log are kept beside it, in files that end in `.kept-aside`; no reader looks at
+ * them, nothing deletes them. A name that is taken already (by an earlier stop) gets a number, so nothing is
+ * overwritten.
  */
 import type { Fs } from '../base/env/env.ts'
 import { storageCall, writeFully } from '../base/file-io.ts'

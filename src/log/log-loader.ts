@@ -24,26 +24,9 @@ import { copyTailAside, moveSegmentAside } from './kept-aside.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import { readPartitionMetadata, writePartitionMetadata } from './partition-metadata.ts'
 import { type DamageReport, PartitionLog, type SealedSegment } from './partition-log.ts'
+import type { PartitionLogSpec } from './partition-log-spec.ts'
 import { ProducerRecovery } from './producer-recovery.ts'
 import { finishInterrupted } from './swap-files.ts'
-import type { LogConfig } from './topic-config.ts'
-
-export interface PartitionLogSpec {
-  readonly topic: string
-  readonly partition: number
-  readonly directory: string
-  readonly topicId: string
-  readonly config: LogConfig
-  /** The whole data directory was closed cleanly. */
-  readonly wasClean: boolean
-  /** Another program's log: it may have been compacted, whatever `config` says. */
-  readonly isAdopted?: boolean
-  /** Everything below is durable, by the checkpoint; 0 if there is none. */
-  readonly recoveryPoint: number
-  readonly logStartOffset: number
-  /** Called now and then during long scans, so that a supervisor sees life. */
-  readonly onProgress: () => void
-}
 
 /** Relative offsets in a segment are int32. */
 const OFFSET_SPAN_MAX = 0x8000_0000
@@ -137,8 +120,8 @@ class Loader {
   }
 
   /**
-   * After an unclean stop only what the checkpoint says is known to be durable, and what recovery synced: it read the page
-   * cache. The shard orders a sync of the rest at once, without holding the opening up for it.
+   * After an unclean stop only what the checkpoint says is known to be durable, and what recovery synced: it read the
+   * page cache. The shard orders a sync of the rest at once, without holding the opening up for it.
    */
   #committedOffset(active: Segment): number {
     if (this.#spec.wasClean || active.syncedBytes === active.sizeBytes) return active.nextOffset
@@ -157,7 +140,10 @@ class Loader {
     })
   }
 
-  /** Ascending base offsets; index files without a log are deleted, they are derived, and what replaces nothing any more. */
+  /**
+   * Ascending base offsets; index files without a log are deleted, they are derived, and what replaces nothing any
+   * more.
+   */
   #segmentBases(): number[] {
     const bases = new Set<number>()
     const { directory } = this.#spec
@@ -218,8 +204,8 @@ class Loader {
 
   /**
    * Whether the log ends in this scanned segment although others follow: its end was cut off, or got lost at the border
-   * of two batches. Below the recovery point and below its start it does not end, and where a compaction was, offsets may
-   * be missing.
+   * of two batches. Below the recovery point and below its start it does not end, and where a compaction was, offsets
+   * may be missing.
    */
   #endsBefore(segment: Segment, nextBase: number): boolean {
     const { recoveryPoint, logStartOffset } = this.#spec
@@ -317,8 +303,8 @@ class Loader {
 
   /**
    * Checks every batch and rebuilds the indexes; cuts the segment where the log ends. Then writes what lies above the
-   * recovery point once more: it was read from the page cache, which after a failed fsync shows bytes that the disk does
-   * not have and that no later fsync would write. Whoever saw that failure may be gone.
+   * recovery point once more: it was read from the page cache, which after a failed fsync shows bytes that the disk
+   * does not have and that no later fsync would write. Whoever saw that failure may be gone.
    */
   #scan(segment: Segment, nextBase: number | undefined): void {
     this.#unsyncedFrom = -1

@@ -55,7 +55,9 @@ export function writeOffsetCheckpoint(
 ): void {
   const lines: string[] = []
   // In one order, so that a file with the same offsets has the same bytes.
-  const sorted = [...entries].sort((a, b) => (a.topic < b.topic ? -1 : Number(a.topic > b.topic)) || a.partition - b.partition)
+  const sorted = [...entries].sort(
+    (a, b) => (a.topic < b.topic ? -1 : Number(a.topic > b.topic)) || a.partition - b.partition,
+  )
   for (const { topic, partition, offset } of sorted) {
     assert(topicNameFault(topic) === undefined, 'topic in a checkpoint has a valid name')
     assert(

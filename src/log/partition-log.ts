@@ -133,8 +133,9 @@ export class PartitionLog {
   }
 
   /**
-   * Checks the batch at the view's position and gives it its offsets, in place. Returns 0 (accepted), DUPLICATE (already
-   * in the log at `appendedOffset`) or a Kafka error code. Accepted bytes must stay untouched until write() returns.
+   * Checks the batch at the view's position and gives it its offsets, in place. Returns 0 (accepted), DUPLICATE
+   * (already in the log at `appendedOffset`) or a Kafka error code. Accepted bytes must stay untouched until write()
+   * returns.
    */
   append(batch: RecordBatchView, wallMs: number): number {
     assert(this.failure === undefined, 'a failed log takes no batches')

@@ -1,8 +1,8 @@
 /**
  * Producer state of one partition: what makes a retried batch land once (KIP-98). Owned by the partition's shard.
  *
- * For each producer id: its epoch and its last five batches. An exact repetition of any of the five is answered with the
- * first one's offsets and not written; a gap is refused. Kafka's rules:
+ * For each producer id: its epoch and its last five batches. An exact repetition of any of the five is answered with
+ * the first one's offsets and not written; a gap is refused. Kafka's rules:
  *
  *  epoch < known                   INVALID_PRODUCER_EPOCH
  *  epoch > known                   the first sequence must be 0, else OUT_OF_ORDER_SEQUENCE_NUMBER

@@ -94,7 +94,8 @@ function deleteOldest(log: PartitionLog, count: number, onStartMoved: () => void
           paths.push(`${path}.deleted`)
         }
         log.env.failpoint('retention:after-rename')
-        // One by one: were several under way, a power cut could take a later one and leave a hole behind an earlier one.
+        // One by one: were several under way, a power cut could take a later one and leave a hole behind an earlier
+        // one.
         fs.syncDirectory(log.directory)
       }
     })

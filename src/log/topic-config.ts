@@ -1,9 +1,9 @@
 /**
  * Topic settings: Kafka's names, types, defaults and limits, as a table.
  *
- * Values travel as strings, as in Kafka's admin API, and are parsed once into LogConfig, which the log reads. Settings of
- * tiered storage and replication throttling do not exist on one node and are refused like unknown names.
- * Reference: https://kafka.apache.org/documentation/#topicconfigs (4.3)
+ * Values travel as strings, as in Kafka's admin API, and are parsed once into LogConfig, which the log reads. Settings
+ * of tiered storage and replication throttling do not exist on one node and are refused like unknown names. Reference:
+ * https://kafka.apache.org/documentation/#topicconfigs (4.3)
  */
 import { VltavaError } from '../base/errors.ts'
 

@@ -57,8 +57,8 @@ export class TopicStore {
   }
 
   /**
-   * What the file says, for tools: nothing is adopted and nothing is written. Undefined if there is no such file. Throws
-   * as load() does.
+   * What the file says, for tools: nothing is adopted and nothing is written. Undefined if there is no such file.
+   * Throws as load() does.
    */
   static read(env: Env, directory: string): TopicStore | undefined {
     const bytes = readSmallFile(env.fs, `${directory}/${TOPICS_FILE}`)

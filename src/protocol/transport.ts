@@ -35,8 +35,8 @@ export interface BatchListener {
   /** Appended: stable, or the outcome that acks=0 gets. `timestamp` is -1 unless the log set it. */
   onAppended(baseOffset: number, timestamp: number): void
   /**
-   * Refused or lost; `isUnknown` when it may have been written all the same. True: the listener keeps the batch's memory,
-   * to submit it again; else it is released.
+   * Refused or lost; `isUnknown` when it may have been written all the same. True: the listener keeps the batch's
+   * memory, to submit it again; else it is released.
    */
   onFailed(error: ErrorData, isUnknown: boolean): boolean
 }

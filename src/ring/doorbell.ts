@@ -62,14 +62,16 @@ export class Doorbell {
     return rung
   }
 
-  /** Owner: awake; writers need not ring. Not while a sleepAsync is pending: nobody would wake it before its timeout. */
+  /**
+   * Owner: awake; writers need not ring. Not while a sleepAsync is pending: nobody would wake it before its timeout.
+   */
   disarm(): void {
     Atomics.store(this.#words, SLEEPING_I32, 0)
   }
 
   /**
-   * Owner, shard threads only: blocks the thread until the bell is rung or `timeoutMs` (finite, >= 0) passes; returns at
-   * once if `hasInput`. A thread that sleeps here has no sleepAsync pending.
+   * Owner, shard threads only: blocks the thread until the bell is rung or `timeoutMs` (finite, >= 0) passes; returns
+   * at once if `hasInput`. A thread that sleeps here has no sleepAsync pending.
    */
   sleep(hasInput: () => boolean, timeoutMs: number): void {
     assert(timeoutMs >= 0 && timeoutMs < Infinity, 'every wait has a timeout')

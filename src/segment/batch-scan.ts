@@ -106,9 +106,10 @@ const ATTRIBUTES_KNOWN = 0x7f
 const RECORD_BYTES_MIN = 7
 
 /**
- * Where reading can go on behind the damaged batch at `position`: the position of the next valid batch before `end` whose
- * base offset is in [offsetMin, offsetEnd), or -1. Lengths are believed first, of this batch and of damaged ones behind
- * it, if they lead to a valid batch: records may hold whole batches as their values, and a search would find those.
+ * Where reading can go on behind the damaged batch at `position`: the position of the next valid batch before `end`
+ * whose base offset is in [offsetMin, offsetEnd), or -1. Lengths are believed first, of this batch and of damaged ones
+ * behind it, if they lead to a valid batch: records may hold whole batches as their values, and a search would find
+ * those.
  */
 export function findBatchBehind(
   file: File,
@@ -132,7 +133,8 @@ export function findBatchBehind(
 }
 
 /**
- * Searches [start, end) for the next valid batch whose base offset is in [offsetMin, offsetEnd). Returns its position, or
+ * Searches [start, end) for the next valid batch whose base offset is in [offsetMin, offsetEnd). Returns its position,
+ * or
  * -1. A candidate must look like a header and pass its CRC, so a false find needs a 32-bit collision. Every byte is
  * looked at once; see SEARCH_CRC_BYTES_MAX for the rest.
  */
@@ -165,9 +167,9 @@ export function findNextBatch(
 }
 
 /**
- * The CRC does not cover a batch's base offset. If one lies beyond `expected`, where the batch before ended, then either
- * offsets are missing (compaction) or the field is damaged. The batch behind it, at `position`, tells: 'damaged' if it
- * goes on below `lastOffset` of the first, 'hole' if it goes on behind; 'unknown' if there is none.
+ * The CRC does not cover a batch's base offset. If one lies beyond `expected`, where the batch before ended, then
+ * either offsets are missing (compaction) or the field is damaged. The batch behind it, at `position`, tells: 'damaged'
+ * if it goes on below `lastOffset` of the first, 'hole' if it goes on behind; 'unknown' if there is none.
  */
 export function judgeOffsetJump(
   file: File,
@@ -188,7 +190,9 @@ function nextMagic(bytes: Uint8Array, place: number): number {
   return found < 0 ? -1 : found - MAGIC
 }
 
-/** Whether a header of ours or Kafka's may lie at `place`; bytes that happen to have the magic byte hardly ever pass. */
+/**
+ * Whether a header of ours or Kafka's may lie at `place`; bytes that happen to have the magic byte hardly ever pass.
+ */
 function looksLikeBatch(batch: RecordBatchView, place: number, end: number): boolean {
   // Cheap tests first: this runs for every byte that equals the magic, and headerFault makes a text.
   if (batch.bytes[place + ATTRIBUTES] !== 0 || batch.bytes[place + ATTRIBUTES + 1]! > ATTRIBUTES_KNOWN) return false

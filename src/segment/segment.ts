@@ -4,9 +4,10 @@
  * A segment knows how bytes lie in its file and how they are found again; when to roll, delete or sync is the partition
  * log's business (src/log). Batches are appended by one writeVector from the memory of their producers, then noted.
  *
- * Index rule (Kafka 4.3): for each batch, if more than index.interval.bytes were appended since the last entry, an entry
- * (last offset of the batch, position of the batch) goes to .index and (greatest timestamp, its batch's last offset) to
- * .timeindex; then the batch's size is added to the count. So the first batch of a segment never has an entry.
+ * Index rule (Kafka 4.3): for each batch, if more than index.interval.bytes were appended since the last entry, an
+ * entry (last offset of the batch, position of the batch) goes to .index and (greatest timestamp, its batch's last
+ * offset) to .timeindex; then the batch's size is added to the count. So the first batch of a segment never has an
+ * entry.
  *
  * Invariants: baseOffset <= every offset in it < nextOffset; 0 <= syncedBytes <= sizeBytes = length of valid bytes.
  */
@@ -217,7 +218,9 @@ export class Segment {
     })
   }
 
-  /** Writes the bytes from `position` to the end of the valid ones over themselves, so that a sync has them to write. */
+  /**
+   * Writes the bytes from `position` to the end of the valid ones over themselves, so that a sync has them to write.
+   */
   writeAgain(position: number, onProgress: () => void): void {
     const piece = new Uint8Array(Math.min(WRITE_AGAIN_BYTES, this.sizeBytes - position))
     for (let done = position; done < this.sizeBytes; done += piece.length) {

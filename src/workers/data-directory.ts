@@ -2,8 +2,8 @@
  * DataDirectory: what the dispatcher holds of a data directory besides the partitions: the lock, the identity, the list
  * of topics, the checkpoints, the producer ids. Owned by the dispatcher thread; everything here is under the lock.
  *
- * Order of opening: lock, versions (nothing is written before they are known), clean-shutdown marker taken away, topics,
- * unfinished deletions, checkpoints. Order of closing: partitions (by their shards), checkpoints, marker, lock.
+ * Order of opening: lock, versions (nothing is written before they are known), clean-shutdown marker taken away,
+ * topics, unfinished deletions, checkpoints. Order of closing: partitions (by their shards), checkpoints, marker, lock.
  */
 import type { DirectoryLock, Env } from '../base/env/env.ts'
 import { errnoOf, VltavaError } from '../base/errors.ts'
@@ -64,7 +64,8 @@ export class DataDirectory {
       usable(path, () => initialiseLogDirectory(env.fs, path, env.random))
       this.wasClean = usable(path, () => consumeCleanShutdown(env.fs, path))
       env.failpoint('open:after-marker')
-      // Files whose replacement a stop has interrupted are believed from here on: a power cut must not bring the old back.
+      // Files whose replacement a stop has interrupted are believed from here on: a power cut must not bring the old
+      // back.
       if (!this.wasClean) usable(path, () => env.fs.syncDirectory(path))
       this.topics = usable(path, () => TopicStore.load(env, path))
       this.reserve = usable(path, () => new DiskReserve(env.fs, path))
@@ -192,7 +193,7 @@ function makeDirectories(env: Env, path: string): void {
 
 /** Makes the names of the directory and of all above it durable: which of them are new is not known after a crash. */
 function syncAncestors(env: Env, path: string): void {
-  for (let child = path; child !== ''; ) {
+  for (let child = path; child !== '';) {
     child = child.slice(0, child.lastIndexOf('/'))
     try {
       env.fs.syncDirectory(child === '' ? '/' : child)

@@ -6,10 +6,10 @@
  * what carries its id.
  *
  * Lifelines: a thread that attaches sends one end of a MessageChannel and keeps the other. Node closes a thread's ports
- * when it ends, however it ends (terminate() and a full heap run no handler of its own), and tells the other end. So the
- * dispatcher hears of a thread that is gone, and an attached thread of a dispatcher that is gone; a thread that is only
- * busy keeps its end. The port needs a way that can transfer one, and that leads through the main thread: while that is
- * blocked, lifelines arrive late, attaching does not.
+ * when it ends, however it ends (terminate() and a full heap run no handler of its own), and tells the other end. So
+ * the dispatcher hears of a thread that is gone, and an attached thread of a dispatcher that is gone; a thread that is
+ * only busy keeps its end. The port needs a way that can transfer one, and that leads through the main thread: while
+ * that is blocked, lifelines arrive late, attaching does not.
  */
 import { BroadcastChannel, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
@@ -34,8 +34,8 @@ const channel = new BroadcastChannel(address)
 const LOAD_MS = 5000
 
 /**
- * A thread is not ended while it loads its modules: Node reads them asynchronously, and leaves the files open that it was
- * just opening. A shard that cannot live would use up the descriptors of the process.
+ * A thread is not ended while it loads its modules: Node reads them asynchronously, and leaves the files open that it
+ * was just opening. A shard that cannot live would use up the descriptors of the process.
  */
 function spawn(file: string, data: unknown, name: string): ThreadHandle {
   const worker = new Worker(new URL(file, import.meta.url), { workerData: data, name, execArgv: [] })

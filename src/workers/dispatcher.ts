@@ -2,11 +2,11 @@
  * Dispatcher: opens a data directory, spreads its partitions over shards, introduces client threads to shards, watches
  * over the shards and closes everything. A plain class; dispatcher-thread.ts gives it a thread, the simulator a turn.
  *
- * It has a thread of its own, not the user's: a user's thread that is busy for ten seconds delays neither the restart of
- * a shard nor a topic that another thread creates.
+ * It has a thread of its own, not the user's: a user's thread that is busy for ten seconds delays neither the restart
+ * of a shard nor a topic that another thread creates.
  *
- * A client thread attaches once. For each shard it gets a pair of rings; when a shard is restarted it gets new ones, with
- * the new incarnation's watermarks, and sends what was not answered again.
+ * A client thread attaches once. For each shard it gets a pair of rings; when a shard is restarted it gets new ones,
+ * with the new incarnation's watermarks, and sends what was not answered again.
  */
 import { unreachable } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'

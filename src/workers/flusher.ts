@@ -1,9 +1,10 @@
 /**
  * Flusher: the thread beside a shard that calls fdatasync, so that the shard goes on writing meanwhile.
  *
- * It is a worker of the dispatcher, beside its shard: a shard thread never turns its event loop and could not see it die.
- * Flusher is a plain class with a duty cycle, looped by flusher-thread.ts and stepped by the simulator; FlusherPort is
- * the shard's end. The shard owns the files and closes none whose sync is under way (Segment.syncsInFlight).
+ * It is a worker of the dispatcher, beside its shard: a shard thread never turns its event loop and could not see it
+ * die. Flusher is a plain class with a duty cycle, looped by flusher-thread.ts and stepped by the simulator;
+ * FlusherPort is the shard's end. The shard owns the files and closes none whose sync is under way
+ * (Segment.syncsInFlight).
  *
  * A failed fdatasync is reported once and never repeated: after it the kernel may have marked lost pages clean.
  */

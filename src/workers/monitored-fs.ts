@@ -1,10 +1,10 @@
 /**
  * MonitoredFs: the file system as a shard uses it, telling the supervisor while a call may block.
  *
- * A shard that is silent because the disk is slow must not be taken for one that hangs: a second owner could then not be
- * started anyway (the first is inside a write), and its memory would be lost for nothing. So each call that may wait for
- * the disk runs with the activity word at IN_SYSTEM_CALL, and beats when it returns: a recovery that reads for seconds
- * is between two calls when the supervisor happens to look. Calls are per write, not per record.
+ * A shard that is silent because the disk is slow must not be taken for one that hangs: a second owner could then not
+ * be started anyway (the first is inside a write), and its memory would be lost for nothing. So each call that may wait
+ * for the disk runs with the activity word at IN_SYSTEM_CALL, and beats when it returns: a recovery that reads for
+ * seconds is between two calls when the supervisor happens to look. Calls are per write, not per record.
  */
 import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode } from '../base/env/env.ts'
 import { Activity, type Watermarks } from '../ring/watermarks.ts'

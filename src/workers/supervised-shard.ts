@@ -201,8 +201,8 @@ export class SupervisedShard {
   }
 
   /**
-   * How long the restart after a failure should wait: not at all, unless incarnations die one quickly after the other. A
-   * shard that cannot live (a bug that its data hits again and again) must not take a core for its restarts.
+   * How long the restart after a failure should wait: not at all, unless incarnations die one quickly after the other.
+   * A shard that cannot live (a bug that its data hits again and again) must not take a core for its restarts.
    */
   restartDelayMs(): number {
     return this.#quickDeaths <= 1 ? 0 : Math.min(RESTART_DELAY_MS_MAX, 4 * 2 ** this.#quickDeaths)

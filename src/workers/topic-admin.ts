@@ -283,8 +283,8 @@ export class TopicAdmin {
   }
 
   /**
-   * Durable once the file says it, or StorageError and nothing has happened. What a crash or a failing disk leaves of the
-   * directories goes with the next open, or before a topic of that name is created.
+   * Durable once the file says it, or StorageError and nothing has happened. What a crash or a failing disk leaves of
+   * the directories goes with the next open, or before a topic of that name is created.
    */
   async #drop(topics: readonly PlacedTopic[]): Promise<void> {
     const deleting = topics.map(({ topic }) => ({ ...topic, isDeleting: true }))
@@ -298,8 +298,8 @@ export class TopicAdmin {
       }
       for (const { shardIndex, slot } of partitions) {
         if (await this.#askIfUp(shardIndex, { type: 'delete', slot })) continue
-        // A dying thread may write for as long as it lives, by names that a new topic could have. Then nobody is left to
-        // tell the readers, who have the shared words of that incarnation until the next one is there.
+        // A dying thread may write for as long as it lives, by names that a new topic could have. Then nobody is left
+        // to tell the readers, who have the shared words of that incarnation until the next one is there.
         const shard = this.#shards[shardIndex]!
         await shard.stop()
         shard.watermarks.setState(slot, SlotState.DELETED)
@@ -411,8 +411,8 @@ export class TopicAdmin {
     const { watermarks } = shard
     const highWatermark = watermarks.highWatermark(slot)
     const target = offset === -1 ? highWatermark : offset
-    // On disk before a reader sees it: the start that somebody saw never goes back. What is out of range, or offline, the
-    // shard refuses.
+    // On disk before a reader sees it: the start that somebody saw never goes back. What is out of range, or offline,
+    // the shard refuses.
     if (watermarks.state(slot) === SlotState.ONLINE && target >= 0 && target <= highWatermark) {
       this.#directory.notePoints(name, partition, watermarks.committedOffset(slot), Math.floor(target))
       this.#directory.reserve.use(() => this.#directory.writeCheckpoints())

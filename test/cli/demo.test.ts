@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { AccessLog, identifyLine } from '../../src/cli/access-log.ts'
 import { DemoCheck } from '../../src/cli/demo-check.ts'
 import { ConsumerBatch } from '../../src/client/record-batch.ts'
+import { serdes } from '../../src/client/serdes.ts'
 import { BatchBuilder, NO_HEADERS } from '../../src/record/batch-builder.ts'
 import { RecordBatchView } from '../../src/record/batch-view.ts'
 import { temporaryDirectory, vltava, vltavaOk } from './run.ts'
@@ -81,9 +82,8 @@ function batchOf(values: readonly Uint8Array[]): ConsumerBatch {
   builder.open(bytes, new DataView(bytes.buffer), 0, bytes.length)
   for (const value of values) builder.append(0, null, value, NO_HEADERS)
   builder.close('none', undefined, 0, -1, -1, -1)
-  const serde = { serialize: (value: Uint8Array) => value, deserialize: (value: Uint8Array) => value }
   const view = new RecordBatchView(bytes).at(0)
-  return new ConsumerBatch('access-log', 0, view, 0, values.length, { key: serde, value: serde })
+  return new ConsumerBatch('access-log', 0, view, 0, values.length, { key: serdes.bytes, value: serdes.bytes })
 }
 
 describe('the lines of the demo', () => {

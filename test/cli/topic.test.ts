@@ -1,7 +1,7 @@
 /** vltava topic: every verb, as people and as programs read its results. */
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { exitOf, jsonLines, startVltava, temporaryDirectory, vltava, vltavaOk } from './run.ts'
+import { exitOf, jsonLines, startVltava, temporaryDirectory, untilOutput, vltava, vltavaOk } from './run.ts'
 
 const data = join(temporaryDirectory(), 'data')
 const topic = (...args: string[]): string => vltavaOk(['topic', ...args, '--data', data]).text
@@ -89,24 +89,15 @@ describe('vltava topic', () => {
   })
 
   it('a directory that another process has open is refused with a reason', async () => {
+    vltavaOk(['produce', 'single', '--data', data], 'here\n')
     const child = startVltava(['consume', 'single', '--follow', '--data', data])
-    expectLocked(await opened(child))
+    await untilOutput(child.stdout!, 'here\n')
+    const { status, stderr } = vltava(['topic', 'list', '--data', data])
+    expect(status).toBe(1)
+    expect(stderr).toContain('is open already')
+    expect(stderr).toContain('[DIRECTORY_LOCKED]')
     child.kill('SIGINT')
     expect(await exitOf(child)).toBe(0)
     expect(topic('list')).toContain('single')
   })
 })
-
-/** The child holds the lock when it is refused to others. */
-async function opened(child: ReturnType<typeof startVltava>): Promise<{ status: number | null; stderr: string }> {
-  for (;;) {
-    const outcome = vltava(['topic', 'list', '--data', data])
-    if (outcome.status !== 0 || child.exitCode !== null) return outcome
-  }
-}
-
-function expectLocked({ status, stderr }: { status: number | null; stderr: string }): void {
-  expect(status).toBe(1)
-  expect(stderr).toContain('is open already')
-  expect(stderr).toContain('[DIRECTORY_LOCKED]')
-}

@@ -1,6 +1,6 @@
 /**
- * The producer: what becomes a batch when, in which order, and what becomes of records whose batch is refused. Against a
- * transport that the test answers by hand; the end of the file runs it against a real log.
+ * The producer: what becomes a batch when, in which order, and what becomes of records whose batch is refused. Against
+ * a transport that the test answers by hand; the end of the file runs it against a real log.
  */
 import { describe, expect, it } from 'vitest'
 import { VltavaError } from '../../src/base/errors.ts'
@@ -327,9 +327,8 @@ describe('a refused batch', () => {
     await transport.refuseNext('OUT_OF_ORDER_SEQUENCE_NUMBER')
     expect(transport.submitted, 'nothing new while an old one is under way').toHaveLength(1)
     await transport.refuseNext('OUT_OF_ORDER_SEQUENCE_NUMBER')
-    expect(transport.submitted.map(({ values, producerEpoch, baseSequence }) => [values[0], producerEpoch, baseSequence])).toEqual([
-      ['c', 1, 0], ['d', 1, 3],
-    ]) // prettier-ignore
+    const again = transport.submitted.map((batch) => [batch.values[0], batch.producerEpoch, batch.baseSequence])
+    expect(again).toEqual([['c', 1, 0], ['d', 1, 3]]) // prettier-ignore
     const late = watch([producer.send({ topic: 't', value: 'e' })])
     while (transport.submitted.length > 0) await transport.appendNext()
     await transport.advance(10)

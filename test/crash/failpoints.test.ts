@@ -1,9 +1,9 @@
 /**
- * The process is killed at every failpoint of the engine, and before the k-th change that one of its threads makes to the
- * disk: under load, and in the recovery of a killed process. Each time a fresh process reads everything.
+ * The process is killed at every failpoint of the engine, and before the k-th change that one of its threads makes to
+ * the disk: under load, and in the recovery of a killed process. Each time a fresh process reads everything.
  *
- * The names are taken from the sources, so a new failpoint is covered from its first day; one that the load never reaches
- * is a fault of the load. FAILPOINT_SCALE=10 npm run test:crash tries ten times as many k.
+ * The names are taken from the sources, so a new failpoint is covered from its first day; one that the load never
+ * reaches is a fault of the load. FAILPOINT_SCALE=10 npm run test:crash tries ten times as many k.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -46,7 +46,9 @@ const ONCE = /^(close|open):/
 /** Reached by nothing that the load does: partitions are not added to topics. */
 const NOT_IN_LOAD = new Set(['create-partitions:after-file'])
 
-/** A warm directory, a process that dies at the failpoint (or ends), and what is found. Returns whether it died of it. */
+/**
+ * A warm directory, a process that dies at the failpoint (or ends), and what is found. Returns whether it died of it.
+ */
 async function dieAt(failpoints: string, loadMs: number): Promise<boolean> {
   const site = new CrashSite()
   const where = `SEED=${seed} VLTAVA_FAILPOINTS=${failpoints}; the directory is kept: ${site.folder}`

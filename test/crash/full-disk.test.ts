@@ -2,7 +2,7 @@
  * A disk that is really full: a small tmpfs, filled to the last page again and again. Records are refused with a typed
  * error, what was acknowledged can be read all the time, and records are taken again once there is room: no restart.
  *
- * Mounting needs root. Without it only the second test runs, in which the kernel limits the size of files.
+ * Mounting needs root. Without it only the last test runs, in which the kernel limits the size of files.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { onCleanup, openLog, readAll, type StoredRecord, temporaryDirectory } fr
 const DISK_MIB = 24
 const ROUNDS = Number(process.env['FULL_DISK_ROUNDS'] ?? 6)
 const COMMAND_LINE = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../workers/program.mjs', import.meta.url))
 const UNLIMITED = { 'retention.ms': -1, 'retention.bytes': -1, 'internal.segment.bytes': 1 << 20 }
 
 function mountSmallDisk(): string | undefined {
@@ -162,4 +163,30 @@ it('deleting a topic on a full disk makes room for another', async (context) => 
   await log.admin.deleteTopics(['old'])
   await filler.resume()
   expectKept(await readAll(log, 'events'), [filler])
+})
+
+it('a limit on the size of files is a full disk too: EFBIG in the middle of a write', async () => {
+  const dir = join(temporaryDirectory(), 'data')
+  const limited = spawnSync(
+    'bash',
+    ['-c', 'ulimit -f 700; exec "$@"', 'bash', process.execPath, PROGRAM, 'fill', dir],
+    {
+      encoding: 'utf8',
+    },
+  )
+  expect({ status: limited.status, stderr: limited.stderr }).toEqual({ status: 0, stderr: '' })
+  const { refused, acknowledged, isReadBack } = JSON.parse(limited.stdout) as {
+    refused: object
+    acknowledged: [offset: number, length: number][]
+    isReadBack: boolean
+  }
+  expect({ refused, isReadBack }).toEqual({
+    refused: { code: 'KAFKA_STORAGE_ERROR', retriable: true },
+    isReadBack: true,
+  })
+  expect(acknowledged.length).toBeGreaterThan(50)
+  const { log } = await openLog({ dir })
+  const kept = (await readAll(log, 'events')).map(({ offset, value }) => [offset, value.length])
+  expect(kept.slice(0, acknowledged.length)).toEqual(acknowledged)
+  await log.producer<Uint8Array, string>({ value: 'string' }).send({ topic: 'events', value: 'after', partition: 0 })
 })

@@ -1,6 +1,6 @@
 /**
- * kill -9 at random instants: of a log under load, of one that is recovering from the last kill, and twice in a row. After
- * each a fresh process reads the whole directory, and an oracle says what is wrong.
+ * kill -9 at random instants: of a log under load, of one that is recovering from the last kill, and twice in a row.
+ * After each a fresh process reads the whole directory, and an oracle says what is wrong.
  *
  * KILLS=1000 npm run test:crash is the long run; 60 is the gate. SEED replays the choices, not the instants.
  */

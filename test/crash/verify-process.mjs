@@ -1,6 +1,6 @@
 /**
- * Opens a directory after a crash, in a process that has nothing to do with the one that was killed, and says what is in
- * it. `node verify-process.mjs DIR OUT` writes to OUT, as JSON:
+ * Opens a directory after a crash, in a process that has nothing to do with the one that was killed, and says what is
+ * in it. `node verify-process.mjs DIR OUT` writes to OUT, as JSON:
  *
  *   recoveryMs, damage            of the first open, which recovers
  *   topics                        name -> partitions: { start, end, ids: [[offset, id]], logBytes }

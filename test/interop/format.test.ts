@@ -2,6 +2,8 @@
  * Apache Kafka judges the file formats, both ways. Run by `npm run test:interop`, not by `npm test`: it needs Java and
  * Kafka's jars (scripts/interop-jars.mjs). What cannot run is left out loudly; INTEROP_REQUIRED=1 makes that a failure.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,7 +19,7 @@ import {
   writeFixtures,
 } from './kafka/kafka-tools.mjs'
 import { oddPlan, rollingPlan } from './plans.mjs'
-import { readWithVltava, vltavaAvailable, writeWithVltava } from './vltava-adapter.mjs'
+import { appendWithVltava, readWithVltava, vltavaAvailable, writeWithVltava } from './vltava-adapter.mjs'
 
 type ReadRecord = Awaited<ReturnType<typeof readBack>>[number]
 type PlainRecord = Awaited<ReturnType<typeof readWithVltava>>[number]
@@ -271,10 +273,128 @@ describe.skipIf(!hasKafka || !hasVltava)('Kafka reads what Vltava wrote', () => 
     )
   })
 
+  it('leaves nothing in a closed .log but batches, and no more than the batches', () => {
+    for (const { dir } of written.values()) {
+      for (const path of partitionFiles(dir, '.log')) {
+        const bytes = readFileSync(path)
+        let end = 0
+        while (end + 61 <= bytes.length) end += 12 + bytes.readInt32BE(end + 8)
+        expect(end, path).toBe(bytes.length)
+      }
+    }
+  })
+
   it('rolled, so that closed segments were judged too', () => {
     const { dir } = written.get('rolling')!
     expect(partitionFiles(dir, '.log').length).toBeGreaterThan(2)
   })
+})
+
+describe.skipIf(!hasKafka || !hasVltava)('after SIGKILL of Vltava', () => {
+  const topic = 'killed'
+  let dir = ''
+  let recovered = ''
+  let expected: PlainRecord[] = []
+
+  beforeAll(async () => {
+    dir = mkdtempSync(join(work, 'vltava-killed-'))
+    recovered = mkdtempSync(join(work, 'vltava-recovered-'))
+    const writer = spawn(process.execPath, ['test/interop/killed-writer.mjs', dir, topic], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(writer.stdout, 'data')
+    writer.kill('SIGKILL')
+    await once(writer, 'exit')
+    cpSync(dir, recovered, { recursive: true })
+    expected = await readWithVltava(recovered, topic)
+  }, TIMEOUT_MS)
+
+  it('every acknowledged record is there, over several segments', () => {
+    expect(expected.length).toBeGreaterThanOrEqual(4000)
+    expect(partitionFiles(dir, '.log').length).toBeGreaterThan(8)
+  })
+
+  it(
+    'the recovered directory has no complaint about any file, and dumps the same records',
+    async () => {
+      expect(await complaintsAbout(recovered, topic)).toEqual([])
+      const dumped = expected.map(({ headers: _headers, ...record }) => record)
+      expect(await dumpedRecords(recovered, topic)).toEqual(dumped)
+    },
+    TIMEOUT_MS,
+  )
+
+  it.each(['clean', 'unclean'] as const)(
+    'a broker serves the recovered directory (%s start)',
+    async (start) => {
+      const { records, log } = await servedByKafka(recovered, topic, 2, start)
+      expect(records.map(plain)).toEqual(expected)
+      expect(recoveryComplaints(log)).toEqual([])
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
+    'a broker recovers the directory as it was left, to the same records',
+    async () => {
+      const { records } = await servedByKafka(dir, topic, 2, 'unclean')
+      expect(records.map(plain)).toEqual(expected)
+    },
+    TIMEOUT_MS,
+  )
+})
+
+/** The whole data directory in place, with its checkpoints and its marker, and not one partition at a time. */
+describe.skipIf(!hasKafka || !hasVltava)('Kafka and Vltava take turns on one directory', () => {
+  it.each(['stop', 'kill'] as const)(
+    'and each finds all records of both, after a broker ended by %s',
+    async (end) => {
+      const dir = mkdtempSync(join(work, `turns-${end}-`))
+      const first = await startBroker({ dir })
+      await writeFixtures(first, ['txn', 'rolled', 'trimmed', 'codecs'])
+      await first[end]()
+
+      const appended = await appendWithVltava(first.dataDir, ['txn', 'rolled', 'trimmed', 'codecs'])
+      const second = await startBroker({ dir })
+      const seen = await readBack(second, ['txn', 'rolled', 'trimmed', 'codecs'])
+      expect(recoveryComplaints(second.log())).toEqual([])
+      for (const { topic, partition, offset, value } of appended) {
+        const found = seen.find(
+          (each) => each.topic === topic && each.partition === partition && each.offset === offset,
+        )
+        expect(found, `${topic}-${partition} ${offset}`).toMatchObject({ value, committed: true })
+      }
+      // Kafka goes on where we ended: offsets, sequences and transactions.
+      await writeFixtures(second, ['open-txn'])
+      await second.stop()
+
+      const copy = mkdtempSync(join(work, 'turns-read-'))
+      cpSync(second.dataDir, copy, { recursive: true })
+      for (const topic of ['txn', 'rolled', 'trimmed', 'codecs']) {
+        const wanted = seen.filter((record) => record.topic === topic).map(plain)
+        expect(await readWithVltava(copy, topic), topic).toEqual(wanted)
+        expect(await complaintsAbout(copy, topic), topic).toEqual([])
+      }
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
+    'and a producer state that Vltava has recovered from a killed broker ends no transaction too late',
+    async () => {
+      const dir = mkdtempSync(join(work, 'turns-state-'))
+      const first = await startBroker({ dir })
+      await writeFixtures(first, ['txn'])
+      const before = await readBack(first, ['txn'])
+      await first.kill()
+      await readWithVltava(first.dataDir, 'txn')
+      const second = await startBroker({ dir })
+      // read_committed consumers see every committed record only if no transaction counts as open.
+      expect(await readBack(second, ['txn'])).toEqual(before)
+      await second.stop()
+    },
+    TIMEOUT_MS,
+  )
 })
 
 describe.skipIf(!hasKafka || !hasVltava)('Vltava reads what Kafka wrote', () => {

@@ -109,6 +109,33 @@ export async function readWithVltava(dir, topic) {
   return records
 }
 
+/**
+ * Appends a record of each codec to each partition of `topics`, in a directory that somebody else wrote, and closes.
+ * @param {string} dir
+ * @param {string[]} topics
+ * @returns {Promise<{ topic: string, partition: number, offset: number, value: string | null }[]>} values in base64
+ */
+export async function appendWithVltava(dir, topics) {
+  const appended = []
+  const log = await openVltava(dir)
+  try {
+    for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
+      const producer = log.producer({ acks: 'all', compression })
+      for (const { topic, partitions } of await log.admin.describeTopics(topics)) {
+        for (const { partition } of partitions) {
+          const value = new TextEncoder().encode(`${compression} from Vltava `.repeat(20))
+          const { offset } = await producer.send({ topic, partition, value, key: null })
+          appended.push({ topic, partition, offset, value: base64(value) })
+        }
+      }
+      await producer.close()
+    }
+  } finally {
+    await log.close()
+  }
+  return appended
+}
+
 /** @param {string} dir */
 async function openVltava(dir) {
   const { open } = await import(pathToFileURL(DOOR).href)

@@ -20,7 +20,9 @@ export function typeOf(sequence) {
   return sequence >>> 0
 }
 
-/** Writes a payload. @param {Uint8Array} bytes @param {number} position @param {number} length @param {number} sequence */
+/**
+ * Writes a payload. @param {Uint8Array} bytes @param {number} position @param {number} length @param {number} sequence
+ */
 export function fillPayload(bytes, position, length, sequence) {
   let byte = Math.imul(sequence, 0x9e3779b1) >>> 24
   for (let at = position; at < position + length; at++) {

@@ -1,8 +1,8 @@
 /**
  * Real threads on built output: a ring and two doorbells, every byte of every frame checked, positions about to wrap.
  *
- * `FRAMES=1e9 npm run test:race -- test/race/ring.test.ts` is the long run; `SEED=...` replays lengths and contents (not the
- * timing of the threads).
+ * `FRAMES=1e9 npm run test:race -- test/race/ring.test.ts` is the long run; `SEED=...` replays lengths and contents
+ * (not the timing of the threads).
  */
 import { describe, expect, it } from 'vitest'
 import { createDoorbell } from '../../src/ring/doorbell.ts'

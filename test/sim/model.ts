@@ -1,9 +1,9 @@
 /**
  * Model: what clients of the engine were told and saw, and what must hold because of it.
  *
- * Every record has a number of its own, written into its value, so one that is read tells where it comes from. The model
- * knows for each partition which record lies at which offset (from acknowledgements and from reading) and forgets only
- * what may be lost: after a power cut, records that no acknowledgement and no committed offset spoke of.
+ * Every record has a number of its own, written into its value, so one that is read tells where it comes from. The
+ * model knows for each partition which record lies at which offset (from acknowledgements and from reading) and forgets
+ * only what may be lost: after a power cut, records that no acknowledgement and no committed offset spoke of.
  *
  *  A1  every acknowledged record is at its offset, with equal bytes: acks=all always, acks=1 unless the power was cut
  *  A2  offsets follow each other without a gap, from the log's start to its end
@@ -81,8 +81,8 @@ export class Model {
     check(record.partition === undefined || record.partition === partition, record, `went to partition ${partition}`)
     record.outcome = 'acknowledged'
     if (topic !== undefined && topic !== record.topic && record.places.length === 0) {
-      // Its topic was deleted, and there is another of that name. With acks=1 it may be either that has the record. With
-      // acks=all it is the new one, into which it went because the send waited for memory.
+      // Its topic was deleted, and there is another of that name. With acks=1 it may be either that has the record.
+      // With acks=all it is the new one, into which it went because the send waited for memory.
       if (record.acks !== 'all') return
       record.topic = topic
     }
@@ -204,7 +204,8 @@ export class Model {
       known.log.delete(offset)
       const record = this.records[id]!
       const { places } = record
-      places.splice(places.findIndex((place) => place.partition === index && place.offset === offset), 1) // prettier-ignore
+      const gone = places.findIndex((place) => place.partition === index && place.offset === offset)
+      places.splice(gone, 1)
       if (places.length === 0) record.outcome = 'gone'
     }
     known.stable = must

@@ -1,6 +1,6 @@
 /**
- * OwnedFs: the simulated file system as one thread sees it. When the thread ends, the files that it had open are closed,
- * as Node closes a worker's.
+ * OwnedFs: the simulated file system as one thread sees it. When the thread ends, the files that it had open are
+ * closed, as Node closes a worker's.
  */
 import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode } from '../../src/base/env/env.ts'
 

@@ -284,7 +284,11 @@ class Run {
         try {
           await world.call('close', client.log.close())
         } catch (error) {
-          world.expectError(error, 'close', ['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TIMESTAMP', 'RECORD_LIST_TOO_LARGE'])
+          world.expectError(error, 'close', [
+            'UNKNOWN_TOPIC_OR_PARTITION',
+            'INVALID_TIMESTAMP',
+            'RECORD_LIST_TOO_LARGE',
+          ])
         }
       }
       isOver = true

@@ -1,10 +1,10 @@
 /**
  * Scheduler: decides, from one seed, which of the things that could happen next does.
  *
- * Everything that happens is an event of a source: a thread's step, the delivery of a message, a client's turn, a timer.
- * Between two events all microtasks run, so an event ends when nothing is left to do at once. Time is virtual: it passes
- * a little with every event, and jumps to the next thing that is due when nothing else can happen, or now and then all
- * the same, so that timers run in the middle of other work.
+ * Everything that happens is an event of a source: a thread's step, the delivery of a message, a client's turn, a
+ * timer. Between two events all microtasks run, so an event ends when nothing is left to do at once. Time is virtual:
+ * it passes a little with every event, and jumps to the next thing that is due when nothing else can happen, or now and
+ * then all the same, so that timers run in the middle of other work.
  *
  * Each event goes into a hash. Two runs of a seed must give the same one.
  */
@@ -87,7 +87,9 @@ export class Scheduler {
     throw new SimFailure(message)
   }
 
-  /** Runs events until `isDone`, `eventsMax` or `virtualMsMax`; returns whether it is done. It is an error to be stuck. */
+  /**
+   * Runs events until `isDone`, `eventsMax` or `virtualMsMax`; returns whether it is done. It is an error to be stuck.
+   */
   async run(isDone: () => boolean, eventsMax: number, virtualMsMax: number): Promise<boolean> {
     const isOver = await this.#run(isDone, eventsMax, virtualMsMax)
     if (isOver === undefined) this.fail('nothing can happen any more, and nothing is due')

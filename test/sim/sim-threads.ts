@@ -1,6 +1,6 @@
 /**
- * The threads of the simulated process: the same Shard and Flusher classes as in src/workers/*-thread.ts, stepped by the
- * scheduler instead of looping.
+ * The threads of the simulated process: the same Shard and Flusher classes as in src/workers/*-thread.ts, stepped by
+ * the scheduler instead of looping.
  *
  * A thread that has nothing to do sleeps at its doorbell as the real one does: it arms the bell, looks once more, and
  * goes on when the bell is rung or its timeout passes. If it sleeps with input at hand and nobody has rung, a wake-up

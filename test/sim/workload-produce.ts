@@ -1,4 +1,6 @@
-/** What producers do in the simulation: they send and append, wait for acknowledgements or not, flush, and come again. */
+/**
+ * What producers do in the simulation: they send and append, wait for acknowledgements or not, flush, and come again.
+ */
 import type { ErrorCode } from '../../src/base/errors.ts'
 import type { Producer } from '../../src/client/producer.ts'
 import type { CompressionName } from '../../src/record/compression/codec.ts'

@@ -1,8 +1,8 @@
 /**
  * World: what outlives a process of the simulation: the disk, the clock, the model, and the clients' side of things.
  *
- * Clients are actors: async functions that wait for their turn, so the scheduler decides who goes on. Whatever they wait
- * for besides (an acknowledgement, a batch) comes from the engine, as in a real program.
+ * Clients are actors: async functions that wait for their turn, so the scheduler decides who goes on. Whatever they
+ * wait for besides (an acknowledgement, a batch) comes from the engine, as in a real program.
  */
 import { createSimEnv, type SimEnv } from '../../src/base/env/sim-env.ts'
 import { SimHalt } from '../../src/base/env/sim-error.ts'

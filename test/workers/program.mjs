@@ -1,5 +1,6 @@
 /**
- * A whole process that uses a log, for tests of when a process ends and of what goes on while its main thread is blocked.
+ * A whole process that uses a log, for tests of when a process ends and of what goes on while its main thread is
+ * blocked.
  *
  *   node program.mjs TASK DIR [MS]
  *
@@ -42,6 +43,8 @@ async function main(task, dir, milliseconds = '0') {
       throw new Error('the program has a bug')
     case 'block':
       return block(log, notices, Number(milliseconds))
+    case 'fill':
+      return fill(log, notices)
     case 'die-of-memory':
       return dieOfMemory(log, notices)
     default:
@@ -104,6 +107,33 @@ async function consume({ address, counts }) {
   }
   clearInterval(ends)
   await log.close()
+}
+
+/** Sends until the disk takes no more, and reads everything back meanwhile. */
+async function fill(log, notices) {
+  const producer = log.producer({ value: 'string' })
+  const acknowledged = []
+  let refused
+  while (refused === undefined) {
+    const value = String(acknowledged.length).padEnd(10_000, 'x')
+    try {
+      const { offset } = await producer.send({ topic: 'events', partition: 0, value })
+      acknowledged.push([offset, value.length])
+    } catch (error) {
+      refused = { code: error.code, retriable: error.retriable }
+    }
+  }
+  const consumer = log.consumer({ value: 'string' })
+  await consumer.subscribe(['events'])
+  const read = []
+  for await (const batch of consumer.batches({ until: 'end' })) {
+    for (const { offset, value } of batch) read.push([offset, value.length])
+  }
+  const closing = await log.close().then(
+    () => 'none',
+    (error) => error.code,
+  )
+  report({ refused, acknowledged, isReadBack: JSON.stringify(read) === JSON.stringify(acknowledged), closing, notices })
 }
 
 /** VLTAVA_FAILPOINTS makes a shard run out of its heap; the process and the other threads live on. */

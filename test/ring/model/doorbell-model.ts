@@ -1,9 +1,9 @@
 /**
  * The algorithm of src/ring/doorbell.ts, step by step: each yield is one access to shared memory.
  *
- * Keep the two side by side; doorbell-trace.test.ts compares their accesses. A BellFlaw is a way of getting it wrong that
- * the exploration has to notice. Rings are reduced to a count of published messages each: what the bell is about is
- * only whether the owner looks again.
+ * Keep the two side by side; doorbell-trace.test.ts compares their accesses. A BellFlaw is a way of getting it wrong
+ * that the exploration has to notice. Rings are reduced to a count of published messages each: what the bell is about
+ * is only whether the owner looks again.
  *
  * Waiters form one queue, as in the engine: those of Atomics.wait and of Atomics.waitAsync alike.
  */
