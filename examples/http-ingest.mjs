@@ -72,7 +72,8 @@ async function stop() {
   console.log(`stopped: ${acceptedCount} events accepted into ${dir}`)
 }
 
-process.once('SIGTERM', stop).once('SIGINT', stop) // A second Ctrl-C ends the process at once; nothing accepted is lost.
+// A second Ctrl-C ends the process at once; nothing accepted is lost.
+process.once('SIGTERM', stop).once('SIGINT', stop)
 await once(server.listen(Number(options.port), '127.0.0.1'), 'listening')
 const url = `http://127.0.0.1:${server.address().port}/`
 console.log(`listening on ${url}, writing to ${dir}`)

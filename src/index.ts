@@ -23,7 +23,7 @@ export { Producer } from './client/producer.ts'
 export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } from './client/producer-options.ts'
 export { ConsumerBatch, ConsumerRecord } from './client/record-batch.ts'
 export { serdes } from './client/serdes.ts'
-export type { Serde, SerdeName } from './client/serdes.ts'
+export type { Serde, SerdeChoice, SerdeData, SerdeName } from './client/serdes.ts'
 export { DamagedLogError } from './engine/partition-reader.ts'
 export {
   CorruptRecordError,

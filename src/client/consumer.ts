@@ -10,7 +10,7 @@ import type { FetchedBatches, OffsetSpec, PartitionReader, Transport } from '../
 import { RecordBatchView } from '../record/batch-view.ts'
 import { ConsumerBatch, type ConsumerRecord, type ConsumerSerdes } from './record-batch.ts'
 import { checkNumber } from './producer-options.ts'
-import { resolveSerde, type Serde, type SerdeName } from './serdes.ts'
+import { guardSerde, resolveSerde, type Serde, type SerdeName } from './serdes.ts'
 
 export interface ConsumerOptions<K = Uint8Array, V = Uint8Array> {
   readonly key?: SerdeName | Serde<K>
@@ -92,8 +92,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     }
     this.#fetchBytes = checkNumber('fetchBytes', options.fetchBytes ?? FETCH_BYTES, 1, 0x7fff_ffff)
     this.#serdes = {
-      key: resolveSerde((options.key ?? 'bytes') as Serde<K>),
-      value: resolveSerde((options.value ?? 'bytes') as Serde<V>),
+      key: guardSerde(resolveSerde((options.key ?? 'bytes') as Serde<K>)),
+      value: guardSerde(resolveSerde((options.value ?? 'bytes') as Serde<V>)),
     }
   }
 

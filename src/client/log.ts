@@ -8,6 +8,11 @@ import { Admin } from './admin.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
+import type { SerdeChoice, SerdeData } from './serdes.ts'
+
+/** Options whose serdes tell the types. */
+type ProducerChoices<K, V> = Omit<ProducerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
+type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 
 export class Log {
   readonly admin: Admin
@@ -30,7 +35,14 @@ export class Log {
     return this.#closing !== undefined || this.#transport.isClosed
   }
 
-  /** A producer of this thread. Throws VltavaError INVALID_ARGUMENT, LOG_CLOSED. */
+  /**
+   * A producer of this thread. The serdes chosen in `key` and `value` decide the types of keys and values. Throws
+   * VltavaError INVALID_ARGUMENT, LOG_CLOSED.
+   */
+  producer<K extends SerdeChoice = 'bytes', V extends SerdeChoice = 'bytes'>(
+    options?: ProducerChoices<K, V>,
+  ): Producer<SerdeData<K>, SerdeData<V>>
+  producer<K, V>(options?: ProducerOptions<K, V>): Producer<K, V>
   producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V> {
     this.#assertOpen()
     for (const producer of this.#producers) if (producer.isClosed) this.#producers.delete(producer)
@@ -40,7 +52,11 @@ export class Log {
     return producer
   }
 
-  /** A consumer of this thread. Throws VltavaError INVALID_ARGUMENT, LOG_CLOSED. */
+  /** A consumer of this thread; types as for producer(). Throws VltavaError INVALID_ARGUMENT, LOG_CLOSED. */
+  consumer<K extends SerdeChoice = 'bytes', V extends SerdeChoice = 'bytes'>(
+    options?: ConsumerChoices<K, V>,
+  ): Consumer<SerdeData<K>, SerdeData<V>>
+  consumer<K, V>(options?: ConsumerOptions<K, V>): Consumer<K, V>
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V> {
     this.#assertOpen()
     return new Consumer<K, V>(this.#transport, options)

@@ -36,6 +36,8 @@ export class ProducerBatch implements BatchListener {
   readonly dueMs: number
   /** Somebody awaits send(): no lingering while nothing else is under way. */
   isUrgent = false
+  /** Records whose send() somebody awaits; the others are append()ed ones. */
+  awaitedCount = 0
   recordCount = 0
   lengthBytes = 0
   baseOffset = -1
@@ -72,9 +74,7 @@ export class ProducerBatch implements BatchListener {
     this.#waiter?.resolve(this.baseOffset)
   }
 
-  /** True if somebody was waiting and hears of it. */
-  reject(error: VltavaError): boolean {
+  reject(error: VltavaError): void {
     this.#waiter?.reject(error)
-    return this.#waiter !== undefined
   }
 }

@@ -5,7 +5,7 @@ import { VltavaError } from '../base/errors.ts'
 import type { Acks } from '../protocol/transport.ts'
 import type { RecordHeader } from '../record/batch-builder.ts'
 import { CODEC_IDS, type CompressionName, compressionAvailable, compress } from '../record/compression/codec.ts'
-import { resolveSerde, type Serde, type SerdeName } from './serdes.ts'
+import { guardSerde, resolveSerde, type Serde, type SerdeName } from './serdes.ts'
 
 /** Options of a producer. All are optional. */
 export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
@@ -87,8 +87,8 @@ export function checkOptions<K, V>(options: ProducerOptions<K, V>, batchBytesMax
     compression: parseCompression(options.compression, options.compressionLevel),
     compressionLevel: options.compressionLevel,
     isIdempotent: options.idempotence ?? true,
-    key: resolveSerde((options.key ?? 'bytes') as Serde<K>),
-    value: resolveSerde((options.value ?? 'bytes') as Serde<V>),
+    key: guardSerde(resolveSerde((options.key ?? 'bytes') as Serde<K>)),
+    value: guardSerde(resolveSerde((options.value ?? 'bytes') as Serde<V>)),
     partitioner: options.partitioner,
     onError: options.onError,
   }
@@ -119,6 +119,27 @@ function parseCompression(compression: CompressionName | undefined, level: numbe
   }
   compress(compression, new Uint8Array(0), 0, 0, level) // Throws INVALID_ARGUMENT for a level that the codec has not.
   return compression
+}
+
+/** Throws VltavaError INVALID_RECORD: what is no header must not become bytes that the program did not mean. */
+export function checkHeaders(headers: readonly RecordHeader[]): readonly RecordHeader[] {
+  if (Array.isArray(headers) && headers.every(isHeader)) return headers
+  throw new VltavaError('INVALID_RECORD', 'headers are [name, Uint8Array or null] pairs in an array')
+}
+
+function isHeader(header: unknown): boolean {
+  if (!Array.isArray(header)) return false
+  const [name, value]: unknown[] = header
+  return typeof name === 'string' && (value === null || value instanceof Uint8Array)
+}
+
+/** Throws VltavaError INVALID_TIMESTAMP. */
+export function checkTimestamp(timestamp: number): number {
+  if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
+  throw new VltavaError(
+    'INVALID_TIMESTAMP',
+    `timestamp=${timestamp} is not a whole number of milliseconds since 1970, 0 or more`,
+  )
 }
 
 export function checkNumber(name: string, value: number, min: number, max: number): number {

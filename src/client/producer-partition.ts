@@ -159,6 +159,7 @@ export class ProducerPartition implements Lane {
 
   /** Gives up what was not submitted. */
   abandon(error: VltavaError): void {
+    if (this.open !== undefined) this.open.recordCount = this.open.builder.recordCount
     const batches = [...this.#again, ...this.#ready, ...(this.open === undefined ? [] : [this.open])]
     this.open = undefined
     this.#ready = []

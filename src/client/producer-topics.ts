@@ -8,7 +8,6 @@ import type { Clock } from '../base/env/env.ts'
 import { UnknownTopicOrPartitionError } from '../base/errors.ts'
 import type { TopicInfo, Transport } from '../protocol/transport.ts'
 import { partitionForKey } from './murmur2.ts'
-import type { Lane } from './producer-batch.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import { type ProducerCore, ProducerPartition } from './producer-partition.ts'
 
@@ -88,11 +87,9 @@ export class ProducerTopics {
     return topic.sticky
   }
 
-  /** The lane's batch is handed over: if it was the sticky one, records without a key go elsewhere now. */
-  moveSticky(topic: ProducerTopic, lane: Lane): Lane {
-    if (topic.sticky !== lane) return lane
-    topic.sticky = this.#lane(topic, (lane.partition + 1) % topic.info.partitionCount)
-    return topic.sticky
+  /** Where records without a key go when the lane's batch is handed over: elsewhere, if it was the sticky one. */
+  afterSticky(topic: ProducerTopic, lane: ProducerPartition): ProducerPartition {
+    return topic.sticky === lane ? this.#lane(topic, (lane.partition + 1) % topic.info.partitionCount) : lane
   }
 
   #lane(topic: ProducerTopic, partition: number): ProducerPartition {

@@ -25,14 +25,17 @@ import { OpenLanes } from './open-lanes.ts'
 import { type Lane, ProducerBatch } from './producer-batch.ts'
 import {
   type AppendExtras,
+  checkHeaders,
   checkOptions,
+  checkTimestamp,
   type ProducerOptions,
   type ProducerRecord,
   type RecordMetadata,
 } from './producer-options.ts'
-import type { ProducerCore } from './producer-partition.ts'
+import type { ProducerCore, ProducerPartition } from './producer-partition.ts'
 import { type ProducerTopic, ProducerTopics } from './producer-topics.ts'
 import type { Serde } from './serdes.ts'
+import { orAborted, UnfinishedBatches } from './unfinished-batches.ts'
 
 /** The clock is read once per this many appends into an open batch. */
 const APPENDS_PER_CLOCK_READ = 16
@@ -58,8 +61,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #commits: CommitTracker
   #stickyTopic: string | undefined
   #stickyLane: Lane | undefined
-  /** Batches that were opened and are neither acknowledged nor failed. */
-  readonly #unfinished = new Set<ProducerBatch>()
+  readonly #unfinished = new UnfinishedBatches()
   /** Bytes that the last append() found no memory for. */
   #wantedBytes: number
   #wallMs = 0
@@ -68,11 +70,12 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   /** Sends that found no memory, and when the last of them will have gone. */
   #sendsWaiting = 0
   #lastSendWaiting: Promise<void> = Promise.resolve()
+  /** close() was called; what was taken before is still on its way. */
+  #isClosing = false
   #isClosed = false
   /** Wakes those who wait for memory. */
   readonly #closing = new AbortController()
   #firstError: VltavaError | undefined
-  #flushWaiters: (() => void)[] = []
 
   /** Made by log.producer(). Throws VltavaError INVALID_ARGUMENT and the like for wrong options. */
   constructor(transport: Transport, clock: Clock, options: ProducerOptions<K, V> = {}) {
@@ -134,8 +137,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    * close().
    */
   append(topic: string, value: V | null, key: K | null = null, extras?: AppendExtras): boolean {
+    if (this.#isClosing) throw closedProducer()
     if (this.#sendsWaiting > 0) return false // They were called before, and would come after.
-    if (key === null && extras === undefined && value !== null && topic === this.#stickyTopic) {
+    if (key === null && extras === undefined && value !== null && value !== undefined && topic === this.#stickyTopic) {
       // The common case without detours; anything unusual takes the long way, which also knows the errors.
       const open = this.#stickyLane!.open
       if (open !== undefined && !this.transport.isClosed) {
@@ -149,6 +153,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    * Sends a record; resolves when it is acknowledged as `acks` says. Waits for memory by itself. Rejects as append().
    */
   async send(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
+    if (this.#isClosing) throw closedProducer()
     const { topic } = record
     const { partition, index, acknowledged } =
       (this.#sendsWaiting === 0 ? this.#trySend(record) : undefined) ?? (await this.#sendInTurn(record))
@@ -164,6 +169,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const sent = { partition: batch.partition.partition, index: batch.builder.recordCount - 1 }
     if (this.acks === 0) return { ...sent, acknowledged: undefined }
     batch.isUrgent = true
+    batch.awaitedCount += 1
     this.#openLanes.endTurnSoon()
     return { ...sent, acknowledged: batch.acknowledged() }
   }
@@ -218,35 +224,19 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   async flush(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options
     signal?.throwIfAborted()
+    if (this.#sendsWaiting > 0) await orAborted(this.#lastSendWaiting, signal)
     this.#openLanes.closeAll()
-    // Only what was there at the call: others may go on appending for ever.
-    for (const batches = [...this.#unfinished]; batches.length > 0;) {
-      if (!this.#unfinished.has(batches[batches.length - 1]!)) {
-        batches.pop()
-        continue
-      }
-      await this.#nextFinish(signal)
-      signal?.throwIfAborted()
-    }
+    // Only what there is at this moment: others may go on appending for ever.
+    await this.#unfinished.allFinished(signal)
     const error = this.#firstError
     this.#firstError = undefined
     if (error !== undefined) throw error
   }
 
-  #nextFinish(signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        signal?.removeEventListener('abort', done)
-        resolve()
-      }
-      signal?.addEventListener('abort', done, { once: true })
-      this.#flushWaiters.push(done)
-    })
-  }
-
   /** Flushes and ends the producer; a second call does nothing. Rejects as flush() does. */
   async close(): Promise<void> {
     if (this.#isClosed) return
+    this.#isClosing = true
     try {
       await this.flush()
     } finally {
@@ -277,7 +267,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       throw new VltavaError('INVALID_RECORD', `topic=${topicName} is compacted: its records need a key`)
     }
     const lane = this.#topics.laneFor(topic, keyBytes, partition)
-    const encoded = headers === undefined ? NO_HEADERS : encodeHeaders(headers)
+    const encoded = headers === undefined ? NO_HEADERS : encodeHeaders(checkHeaders(headers))
     const { open } = lane
     const timestampMs = timestamp === undefined ? this.#now() : checkTimestamp(timestamp)
     if (open !== undefined && open.builder.append(timestampMs, keyBytes, valueBytes, encoded)) {
@@ -316,7 +306,12 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
    * Hands the lane's batch over and opens one with room for `recordBytes`; undefined if there is no memory. A record
    * that may go to any partition moves on to the next one; one with a key or a partition stays where it belongs.
    */
-  #openBatch(topicName: string, lane: Lane, recordBytes: number, isSticky: boolean): ProducerBatch | undefined {
+  #openBatch(
+    topicName: string,
+    lane: ProducerPartition,
+    recordBytes: number,
+    isSticky: boolean,
+  ): ProducerBatch | undefined {
     const topic = this.#topics.refresh(topicName)
     const { maxMessageBytes } = topic.info
     const limit = Math.min(maxMessageBytes, this.transport.batchBytesMax)
@@ -326,7 +321,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       throw new RecordTooLargeError(`a record for topic=${topicName}`, smallest, name, limit)
     }
     this.#openLanes.close(lane)
-    const next = isSticky ? this.#topics.moveSticky(topic, lane) : lane
+    const next = isSticky ? this.#topics.afterSticky(topic, lane) : lane
     if (next !== lane) this.#openLanes.close(next)
     this.transport.poll()
     const sizeBytes = Math.min(Math.max(this.#batchBytes, recordBytes), limit)
@@ -336,6 +331,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       this.#openLanes.closeAll() // Open batches hold memory: once they are on their way, it comes back.
       return undefined
     }
+    // Not before: an attempt that finds no memory must not pass a partition over, every time the same one.
+    if (next !== lane) topic.sticky = next
     const builder = this.#builders.pop() ?? new BatchBuilder()
     builder.open(memory.bytes, memory.view, memory.start, memory.start + sizeBytes)
     const batch = new ProducerBatch(next, builder, memory, this.#clock.monotonicMs() + this.#lingerMs)
@@ -352,7 +349,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.#openLanes.remove(batch.partition)
     this.transport.release(batch.memory)
     this.#recycle(batch)
-    this.#finished(batch)
+    this.#unfinished.finished(batch)
   }
 
   /** The producer's codec, unless the topic insists on another. */
@@ -371,29 +368,36 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   #acknowledged(batch: ProducerBatch): void {
     this.#recycle(batch)
     batch.acknowledge()
-    this.#finished(batch)
+    this.#unfinished.finished(batch)
   }
 
   /** Called by a lane, or when the disk failed after the write. */
   batchFailed(batch: ProducerBatch, error: VltavaError): void {
     this.#recycle(batch)
-    const wasHeard = batch.reject(error)
-    const { topic, partition } = batch.partition
-    if (this.#onError !== undefined) this.#onError(error, { topic, partition, recordCount: batch.recordCount })
-    else if (!wasHeard) this.#firstError ??= error
-    this.#finished(batch)
+    batch.reject(error)
+    if (batch.awaitedCount < batch.recordCount) this.#tell(error, batch)
+    this.#unfinished.finished(batch)
+    this.#openLanes.endTurnSoon() // What waited for this one's answer may go now.
+  }
+
+  /** Of records that nobody awaits. */
+  #tell(error: VltavaError, { partition: { topic, partition }, recordCount }: ProducerBatch): void {
+    if (this.#onError === undefined) {
+      this.#firstError ??= error
+      return
+    }
+    try {
+      this.#onError(error, { topic, partition, recordCount })
+    } catch (thrown) {
+      // The program's own error: it goes where uncaught ones go, and not through the middle of this producer's work.
+      queueMicrotask(() => {
+        throw thrown
+      })
+    }
   }
 
   #recycle(batch: ProducerBatch): void {
     if (this.#builders.length < BUILDERS_MAX) this.#builders.push(batch.builder)
-  }
-
-  #finished(batch: ProducerBatch): void {
-    this.#unfinished.delete(batch)
-    const waiters = this.#flushWaiters
-    if (waiters.length === 0) return
-    this.#flushWaiters = []
-    for (const wake of waiters) wake()
   }
 
   #fail(error: VltavaError): void {
@@ -417,14 +421,6 @@ interface Sent {
 
 /** batchSizeBoundForOne counts varints at their longest; a record may take this much less. */
 const RECORD_BOUND_SLACK = 30
-
-function checkTimestamp(timestamp: number): number {
-  if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
-  throw new VltavaError(
-    'INVALID_TIMESTAMP',
-    `timestamp=${timestamp} is not a whole number of milliseconds since 1970, 0 or more`,
-  )
-}
 
 function closedProducer(): VltavaError {
   return new VltavaError('PRODUCER_CLOSED', 'the producer is closed')

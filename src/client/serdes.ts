@@ -36,6 +36,13 @@ export type SizedSerde<T> = Required<Serde<T>>
 
 export type SerdeName = 'bytes' | 'string' | 'json' | 'msgpack'
 
+/** What the `key` and `value` options take. */
+export type SerdeChoice = SerdeName | Serde<unknown>
+
+/** The type of keys or values that go with a choice. */
+export type SerdeData<S extends SerdeChoice> =
+  S extends Serde<infer T> ? T : S extends 'bytes' ? Uint8Array : S extends 'string' ? string : unknown
+
 const ASCII_LOOP_CHARACTERS_MAX = 12
 
 const bufferOfTarget = new WeakMap<Uint8Array, Buffer>()
@@ -180,6 +187,35 @@ export function resolveSerde<T>(serde: SerdeName | Serde<T>): (typeof serdes)[Se
     throw new VltavaError('INVALID_ARGUMENT', 'serde has no serialize() and deserialize()')
   }
   return serde
+}
+
+/**
+ * A program's own serde, so that whatever it throws is a SERIALIZATION error, and what it makes is bytes: a text or an
+ * array in their place would become a record that nobody meant. Built-ins keep these promises by themselves.
+ */
+export function guardSerde<T>(serde: Serde<T>): Serde<T> {
+  if (Object.values<unknown>(serdes).includes(serde)) return serde
+  const name = String(serde.name)
+  return {
+    name,
+    serialize(value) {
+      let bytes: unknown
+      try {
+        bytes = serde.serialize(value)
+      } catch (cause) {
+        throw serializationError('serialize', name, describe(value), cause)
+      }
+      if (bytes instanceof Uint8Array) return bytes
+      throw serializationError('serialize', name, `${describe(value)}: it made ${describe(bytes)}, not a Uint8Array`)
+    },
+    deserialize(bytes) {
+      try {
+        return serde.deserialize(bytes)
+      } catch (cause) {
+        throw serializationError('deserialize', name, describe(bytes), cause)
+      }
+    },
+  }
 }
 
 /**

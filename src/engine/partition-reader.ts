@@ -297,19 +297,22 @@ export class LocalPartitionReader implements PartitionReader {
    * nothing.
    */
   #nothingThere(highWatermark: number): undefined {
-    const watermarks = this.#place.watermarks()
-    const { slot, directory } = this.#place
     this.#closeSegment()
-    if (watermarks !== this.#watermarks || watermarks.generation(slot) !== this.#generation) return undefined
-    if (watermarks.state(slot) === SlotState.DELETED || watermarks.logStartOffset(slot) > this.nextOffset)
-      return undefined
-    if (watermarks.activity() === Activity.ENDED) {
-      // The next incarnation owns the files now, and this thread has not heard of it yet.
-      this.#outdated = watermarks
-      return undefined
-    }
+    if (this.#isOvertaken()) return undefined
     const fault = `no segment has offset=${this.nextOffset}, the log's end is ${highWatermark}`
-    throw this.#damagedLog(this.#baseAfter(this.nextOffset), directory, 0, fault)
+    throw this.#damagedLog(this.#baseAfter(this.nextOffset), this.#place.directory, 0, fault)
+  }
+
+  /** Whether the shared words, looked at after the files, tell why a file is not there. */
+  #isOvertaken(): boolean {
+    const watermarks = this.#place.watermarks()
+    const { slot } = this.#place
+    if (watermarks !== this.#watermarks || watermarks.generation(slot) !== this.#generation) return true
+    if (watermarks.state(slot) === SlotState.DELETED || watermarks.logStartOffset(slot) > this.nextOffset) return true
+    if (watermarks.activity() !== Activity.ENDED) return false
+    // The next incarnation owns the files now, and this thread has not heard of it yet.
+    this.#outdated = watermarks
+    return true
   }
 
   /** Opens the segment that holds nextOffset; false if it is not there at the moment. */
@@ -331,6 +334,10 @@ export class LocalPartitionReader implements PartitionReader {
     if (!isNext) base = this.#baseAfter(this.#base)
     this.#closeSegment()
     if (base === undefined || !this.#open(base)) return false
+    if (base > this.nextOffset && this.#isOvertaken()) {
+      this.#closeSegment()
+      return false
+    }
     // Offsets that lie between two segments were compacted away.
     this.nextOffset = Math.max(this.nextOffset, base)
     this.#isAligned = base === this.nextOffset

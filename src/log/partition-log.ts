@@ -250,15 +250,21 @@ export class PartitionLog {
     return this.env.clock.monotonicMs() - this.#lastSyncMs >= this.config.flushMs
   }
 
-  /** Everything written so far that is not synced; undefined if nothing is, or a round is under way. */
-  takeSyncRound(): SyncRound | undefined {
+  /**
+   * What is written so far and not synced, oldest first, at most `segmentsMax` segments of it; undefined if there is
+   * nothing, or a round is under way.
+   */
+  takeSyncRound(segmentsMax = Number.POSITIVE_INFINITY): SyncRound | undefined {
     if (this.#round !== undefined || this.failure !== undefined) return undefined
-    const segments = [...this.#rolled]
-    if (this.active.syncedBytes < this.active.sizeBytes) segments.push(this.active)
-    if (segments.length === 0) return undefined
+    const unsynced = [...this.#rolled]
+    if (this.active.syncedBytes < this.active.sizeBytes) unsynced.push(this.active)
+    if (unsynced.length === 0) return undefined
+    const segments = unsynced.slice(0, segmentsMax)
     for (const segment of segments) segment.syncStarted()
-    this.#messagesSinceSync = 0
-    this.#round = { offset: this.highWatermark, segments, sizes: segments.map((segment) => segment.sizeBytes) }
+    const isAll = segments.length === unsynced.length
+    if (isAll) this.#messagesSinceSync = 0
+    const offset = isAll ? this.highWatermark : segments.at(-1)!.nextOffset
+    this.#round = { offset, segments, sizes: segments.map((segment) => segment.sizeBytes) }
     return this.#round
   }
 

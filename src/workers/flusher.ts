@@ -87,7 +87,12 @@ export class FlusherPort {
     return this.#reader.hasFrames()
   }
 
-  /** Whether one partition's files can be ordered now; a round has far fewer files than the reserve. */
+  /** Files that one round may have. */
+  get roundMax(): number {
+    return this.#ordersMax
+  }
+
+  /** Whether one partition's files can be ordered now. */
   get hasRoom(): boolean {
     return this.#unanswered < this.#ordersMax
   }

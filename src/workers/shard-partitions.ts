@@ -160,12 +160,13 @@ export class ShardPartitions {
         break
       }
       partition.isCommitWanted = false
-      const round = log.takeSyncRound()
+      const round = log.takeSyncRound(this.#flusher.roundMax)
       if (round === undefined) {
         this.#settle(partition.wantedBytes)
         partition.wantedBytes = 0
         continue
       }
+      partition.isCommitWanted = round.offset < log.highWatermark
       partition.roundBytes = partition.wantedBytes
       partition.wantedBytes = 0
       partition.syncingLog = log

@@ -33,6 +33,7 @@ const CHANGES = [
   'fs:create',
   'fs:write',
   'fs:half-write',
+  'fs:half-append',
   'fs:sync',
   'fs:truncate',
   'fs:rename',

@@ -57,7 +57,7 @@ it('outbox: with a receiver of its own, a refused delivery is repeated, and noth
   expect(await runExample('outbox', dir, '--once', '--orders', '7')).toContain('7 orders forwarded')
 })
 
-it('outbox: killed after the delivery and before the answer, it delivers the same orders again, and none is lost', async () => {
+it('outbox: killed between delivery and answer, it delivers the same orders again and loses none', async () => {
   const deliveries: string[][] = []
   const url = await receive((ids, response) => {
     deliveries.push(ids)

@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true })
 })
 
-it('killed amid requests, it has every event that it answered with 202, where it said, and goes on from there', async () => {
+it('killed amid requests, it has every event that it answered with 202, where it said', async () => {
   const accepted = new Map<string, string>()
   let { server, url } = await start()
   const clients = Array.from({ length: CLIENTS }, async (_, client) => {
@@ -55,7 +55,7 @@ it('killed amid requests, it has every event that it answered with 202, where it
   }
 })
 
-it('answers 503 with Retry-After while unanswered requests fill its bound, and 202 when they are answered', async () => {
+it('answers 503 with Retry-After while unanswered requests fill its bound, and 202 afterwards', async () => {
   const { server, url } = await start('--max-bytes', '1000')
   const slow = await begin(url, 600)
   const busy = await post(url, 'x'.repeat(600))

@@ -128,11 +128,14 @@ export class Model {
     record.topic = topic
     if (record.places.some((place) => place.partition === partition && place.offset === offset)) return
     record.places.push({ partition, offset })
-    const mayRepeat = !record.isIdempotent && this.restartedIn.has(record.process)
-    if (record.places.length > 1 && !mayRepeat) {
+    if (record.places.length > 1 && !this.#mayRepeat(record)) {
       const places = record.places.map((place) => `${place.partition}/${place.offset}`)
       throw new SimFailure(`${describe(record)} is in the log more than once: ${places.join(', ')}`)
     }
+  }
+
+  #mayRepeat({ isIdempotent, process }: SentRecord): boolean {
+    return !isIdempotent && this.restartedIn.has(process)
   }
 
   /** A client looked at the ends. They never go back while a process lives. */
@@ -221,12 +224,11 @@ export class Model {
 
   #checkOrder(topic: ModelTopic, index: number, records: readonly ReadRecord[]): void {
     const last = new Map<number, number>()
-    const met = new Set<number>()
     for (const { value, offset } of records) {
       const id = idOf(value)
-      if (met.has(id)) continue // Sent twice to a restarted shard; only the first counts.
-      met.add(id)
-      const { producer } = this.records[id]!
+      const record = this.records[id]!
+      if (this.#mayRepeat(record)) continue
+      const { producer } = record
       const before = last.get(producer) ?? -1
       if (before > id) {
         const where = `${topic.name}-${index} offset ${offset}`

@@ -6,6 +6,7 @@
  *   fs:create       before a file is created, or emptied to be replaced
  *   fs:write        before a write
  *   fs:half-write   in the middle of a write: its first half is in the file
+ *   fs:half-append  in the middle of an append to a segment: all but half of the last batch is in the file
  *   fs:sync         before fdatasync of a file
  *   fs:truncate, fs:rename, fs:unlink, fs:make-directory, fs:remove-directory, fs:sync-directory
  */
@@ -99,12 +100,11 @@ class FailpointFile implements File {
   }
   writeVector(sources: Uint8Array[], position: number): number {
     this.#change('write')
-    const first = sources[0]
-    if (first === undefined || first.length < 2) return this.#file.writeVector(sources, position)
+    const last = sources.at(-1)
+    if (last === undefined || last.length < 2) return this.#file.writeVector(sources, position)
     // A short write is legal; the caller goes on with the rest.
-    const half = sources.length > 1 ? sources.slice(0, sources.length >> 1) : [first.subarray(0, first.length >> 1)]
-    const written = this.#file.writeVector(half, position)
-    this.#failpoint('fs:half-write')
+    const written = this.#file.writeVector([...sources.slice(0, -1), last.subarray(0, last.length >> 1)], position)
+    this.#failpoint('fs:half-append')
     return written
   }
   sync(): void {

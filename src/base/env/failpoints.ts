@@ -5,7 +5,8 @@
  *
  * name=action[:k], separated by commas; the action happens at the k-th hit (from 1, the default) and at no other.
  *
- *   exit          SIGKILL to this process: no handler runs, nothing is flushed; as `kill -9` at this very line
+ *   exit          this thread goes no further, and SIGKILL ends the process a moment later: no handler runs, nothing is
+ *                 flushed. In that moment other threads hear what this one has told them, be it too early
  *   throw         an AssertionFailed, as a bug in the engine would be
  *   exit-thread   process.exit() in a worker thread: the thread ends, the process goes on
  *   hang          an endless loop
@@ -31,6 +32,9 @@ interface Plan {
   /** Hits until it happens; below 1 once it has. */
   hitsLeft: number
 }
+
+/** Long enough for a thread that was woken to act on it. */
+const HEARD_MS = 30
 
 const ENTRY = /^([^=,:]+(?::[^=,:]+)*)=(exit|throw|exit-thread|hang|oom|eio|enospc)(?::([1-9]\d{0,8}))?$/
 
@@ -73,9 +77,9 @@ function isFirst(onceFolder: string, name: string): boolean {
 function happen(name: string, action: Action): void {
   switch (action) {
     case 'exit':
+      standStill(HEARD_MS)
       process.kill(process.pid, 'SIGKILL')
-      // The signal may be delivered to another thread a moment later; this one goes no further.
-      for (;;) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1000)
+      for (;;) standStill(1000) // The signal may be delivered to another thread first.
     case 'throw':
       throw new AssertionFailed(`failpoint ${name}`)
     case 'exit-thread':
@@ -89,6 +93,10 @@ function happen(name: string, action: Action): void {
     case 'enospc':
       throw diskError('ENOSPC', -28, name)
   }
+}
+
+function standStill(milliseconds: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
 }
 
 function allocateForEver(kept: unknown[]): never {
