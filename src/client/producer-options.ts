@@ -123,14 +123,15 @@ function parseCompression(compression: CompressionName | undefined, level: numbe
 
 /** Throws VltavaError INVALID_RECORD: what is no header must not become bytes that the program did not mean. */
 export function checkHeaders(headers: readonly RecordHeader[]): readonly RecordHeader[] {
-  if (Array.isArray(headers) && headers.every(isHeader)) return headers
+  const given: unknown = headers
+  if (Array.isArray(given) && given.every(isHeader)) return headers
   throw new VltavaError('INVALID_RECORD', 'headers are [name, Uint8Array or null] pairs in an array')
 }
 
 function isHeader(header: unknown): boolean {
   if (!Array.isArray(header)) return false
-  const [name, value]: unknown[] = header
-  return typeof name === 'string' && (value === null || value instanceof Uint8Array)
+  const pair: readonly unknown[] = header
+  return typeof pair[0] === 'string' && (pair[1] === null || pair[1] instanceof Uint8Array)
 }
 
 /** Throws VltavaError INVALID_TIMESTAMP. */

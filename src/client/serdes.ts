@@ -47,15 +47,18 @@ const ASCII_LOOP_CHARACTERS_MAX = 12
 
 const bufferOfTarget = new WeakMap<Uint8Array, Buffer>()
 
+/** Whoever sees this has most likely not chosen a serde: say how. */
+const BYTES_EXPECTED = "a Uint8Array; for others name a serde, such as { key: 'string', value: 'json' }"
+
 const bytesSerde: SizedSerde<Uint8Array> = {
   name: 'bytes',
   serialize(value) {
-    if (!(value instanceof Uint8Array)) throw wrongType('bytes', 'a Uint8Array', value)
+    if (!(value instanceof Uint8Array)) throw wrongType('bytes', BYTES_EXPECTED, value)
     return value
   },
   deserialize: (bytes) => bytes,
   sizeOf(value) {
-    if (!(value instanceof Uint8Array)) throw wrongType('bytes', 'a Uint8Array', value)
+    if (!(value instanceof Uint8Array)) throw wrongType('bytes', BYTES_EXPECTED, value)
     return value.length
   },
   serializeInto(value, target, position) {

@@ -63,6 +63,7 @@ class Loader {
     this.#spec = spec
     this.#hasHoles = spec.isAdopted ?? false
     this.#producers = new ProducerRecovery(env.fs, spec, this.#report.bind(this))
+    this.#producers.producers.nowMs = env.clock.monotonicMs()
   }
 
   open(): PartitionLog {

@@ -36,6 +36,8 @@ interface ProducerEntry {
   coordinatorEpoch: number
   currentTransactionFirstOffset: number
   lastTimestamp: number
+  /** Monotonic time at which it was last heard of. */
+  seenMs: number
   readonly batches: ProducerBatch[]
 }
 
@@ -48,6 +50,8 @@ export class ProducerState {
   /** Of the batch that check() last found to be a duplicate. */
   duplicateBaseOffset = -1
   duplicateTimestamp = -1
+  /** Monotonic time, as the owner last told it; to the second will do. */
+  nowMs = 0
 
   get size(): number {
     return this.#producers.size
@@ -90,7 +94,7 @@ export class ProducerState {
     const epoch = batch.producerEpoch
     let entry = this.#producers.get(producerId)
     if (entry === undefined) {
-      entry = { epoch, coordinatorEpoch: -1, currentTransactionFirstOffset: -1, lastTimestamp: -1, batches: [] }
+      entry = newEntry(epoch, -1, -1)
       this.#producers.set(producerId, entry)
     }
     if (epoch !== entry.epoch) {
@@ -108,6 +112,7 @@ export class ProducerState {
       timestamp: batch.maxTimestamp,
     })
     entry.lastTimestamp = batch.maxTimestamp
+    entry.seenMs = this.nowMs
     if (batch.isTransactional && entry.currentTransactionFirstOffset < 0) {
       entry.currentTransactionFirstOffset = batch.baseOffset
     }
@@ -117,13 +122,9 @@ export class ProducerState {
   endTransaction(producerId: number, producerEpoch: number, coordinatorEpoch: number, timestamp: number): void {
     const entry = this.#producers.get(producerId)
     if (entry === undefined) {
-      this.#producers.set(producerId, {
-        epoch: producerEpoch,
-        coordinatorEpoch,
-        currentTransactionFirstOffset: -1,
-        lastTimestamp: timestamp,
-        batches: [],
-      })
+      const made = newEntry(producerEpoch, coordinatorEpoch, timestamp)
+      made.seenMs = this.nowMs
+      this.#producers.set(producerId, made)
       return
     }
     if (producerEpoch !== entry.epoch) {
@@ -133,12 +134,16 @@ export class ProducerState {
     entry.coordinatorEpoch = coordinatorEpoch
     entry.currentTransactionFirstOffset = -1
     entry.lastTimestamp = timestamp
+    entry.seenMs = this.nowMs
   }
 
-  /** Forgets producers that were silent for `expirationMs` and have no open transaction. */
-  expire(nowMs: number, expirationMs: number): void {
+  /**
+   * Forgets producers that were silent for `expirationMs` and have no open transaction. By our own monotonic clock: record
+   * timestamps are the producers' to choose, and the wall clock may jump.
+   */
+  expire(expirationMs: number): void {
     for (const [producerId, entry] of this.#producers) {
-      if (entry.currentTransactionFirstOffset < 0 && nowMs - entry.lastTimestamp >= expirationMs) {
+      if (entry.currentTransactionFirstOffset < 0 && this.nowMs - entry.seenMs >= expirationMs) {
         this.#producers.delete(producerId)
       }
     }
@@ -185,6 +190,7 @@ export class ProducerState {
         coordinatorEpoch: entry.coordinatorEpoch,
         currentTransactionFirstOffset: entry.currentTransactionFirstOffset,
         lastTimestamp: entry.timestamp,
+        seenMs: this.nowMs,
         batches,
       })
     }
@@ -196,4 +202,8 @@ export class ProducerState {
     for (const producerId of this.#producers.keys()) greatest = Math.max(greatest, producerId)
     return greatest
   }
+}
+
+function newEntry(epoch: number, coordinatorEpoch: number, lastTimestamp: number): ProducerEntry {
+  return { epoch, coordinatorEpoch, currentTransactionFirstOffset: -1, lastTimestamp, seenMs: 0, batches: [] }
 }

@@ -11,7 +11,7 @@
  * only busy keeps its end. The port needs a way that can transfer one, and that leads through the main thread: while
  * that is blocked, lifelines arrive late, attaching does not.
  */
-import { BroadcastChannel, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
+import { BroadcastChannel, MessagePort, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { toErrorData, VltavaError } from '../base/errors.ts'
@@ -96,6 +96,12 @@ function hear(dispatcher: Dispatcher, message: ToDispatcher | FromDispatcher): v
   if (message.type === 'detach') leave(dispatcher, message.clientId)
 }
 
+function isLifeline(message: unknown): message is Lifeline {
+  return (
+    typeof message === 'object' && message !== null && 'lifeline' in message && message.lifeline instanceof MessagePort
+  )
+}
+
 function leave(dispatcher: Dispatcher, clientId: string): void {
   if (clients.get(clientId) !== 'attached') return
   clients.set(clientId, 'left')
@@ -125,7 +131,8 @@ try {
   tickForever(dispatcher)
   port.on('message', (message: ToDispatcher) => dispatcher.receive(message))
   channel.onmessage = (event) => hear(dispatcher, (event as { data: ToDispatcher | FromDispatcher }).data)
-  process.on('workerMessage', (message: Lifeline) => {
+  process.on('workerMessage', (message: unknown) => {
+    if (!isLifeline(message)) return // The program may send anything to any thread.
     if (message.address === address) holdLifeline(dispatcher, message)
     else message.lifeline.close()
   })

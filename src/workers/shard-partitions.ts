@@ -280,9 +280,10 @@ export class ShardPartitions {
         this.#tryReopen(partition, moved)
         continue
       }
+      partition.log.producers.nowMs = nowMs
       if (partition.log.wantsSync()) this.#queueSync(partition)
       if (!isRetentionDue) continue
-      partition.log.producers.expire(this.#env.clock.wallMs(), PRODUCER_EXPIRATION_MS)
+      partition.log.producers.expire(PRODUCER_EXPIRATION_MS)
       this.#retain(partition, moved)
     }
   }

@@ -313,28 +313,29 @@ describe('a refused batch', () => {
   it('fails its own records only; those behind it are stored in order under the next epoch', async () => {
     const { transport, producer } = await producing({ linger: 0 })
     const states: string[][] = []
-    for (const value of 'abcd') {
+    for (const value of 'abcdefg') {
       states.push(watch([producer.send({ topic: 't', value }), producer.send({ topic: 't', value })]))
       producer.append('t', value)
       void producer.flush().catch(() => undefined)
       await transport.advance()
     }
-    expect(transport.submitted.map(({ producerEpoch, baseSequence }) => [producerEpoch, baseSequence])).toEqual([
-      [0, 0], [0, 3], [0, 6], [0, 9],
-    ]) // prettier-ignore
+    const underWay = (): unknown[] =>
+      transport.submitted.map((batch) => [batch.values[0], batch.producerEpoch, batch.baseSequence])
+    expect(underWay()).toEqual([['a', 0, 0], ['b', 0, 3], ['c', 0, 6], ['d', 0, 9], ['e', 0, 12]]) // prettier-ignore
     await transport.appendNext()
     await transport.refuseNext('INVALID_TIMESTAMP')
-    await transport.refuseNext('OUT_OF_ORDER_SEQUENCE_NUMBER')
-    expect(transport.submitted, 'nothing new while an old one is under way').toHaveLength(1)
-    await transport.refuseNext('OUT_OF_ORDER_SEQUENCE_NUMBER')
-    const again = transport.submitted.map((batch) => [batch.values[0], batch.producerEpoch, batch.baseSequence])
-    expect(again).toEqual([['c', 1, 0], ['d', 1, 3]]) // prettier-ignore
-    const late = watch([producer.send({ topic: 't', value: 'e' })])
+    for (let left = 4; left > 0; left--) {
+      expect(transport.submitted, 'nothing new while an old one is under way').toHaveLength(left)
+      await transport.refuseNext('OUT_OF_ORDER_SEQUENCE_NUMBER')
+    }
+    expect(underWay()).toEqual([['c', 1, 0], ['d', 1, 3], ['e', 1, 6], ['f', 1, 9], ['g', 1, 12]]) // prettier-ignore
+    const late = watch([producer.send({ topic: 't', value: 'h' })])
     while (transport.submitted.length > 0) await transport.appendNext()
     await transport.advance(10)
     while (transport.submitted.length > 0) await transport.appendNext()
-    expect(states).toEqual([['0', '1'], ['INVALID_TIMESTAMP', 'INVALID_TIMESTAMP'], ['3', '4'], ['6', '7']]) // prettier-ignore
-    expect(late).toEqual(['9'])
+    const refused = ['INVALID_TIMESTAMP', 'INVALID_TIMESTAMP']
+    expect(states).toEqual([['0', '1'], refused, ['3', '4'], ['6', '7'], ['9', '10'], ['12', '13'], ['15', '16']]) // prettier-ignore
+    expect(late).toEqual(['18'])
     expect(transport.usedBytes, 'all memory came back').toBe(0)
   })
 

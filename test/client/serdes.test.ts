@@ -71,7 +71,10 @@ describe('bytes', () => {
     for (const method of [serdes.bytes.serialize, serdes.bytes.sizeOf]) {
       const error = failure(() => method(notBytes as Uint8Array))
       expect(error.code).toBe('SERIALIZATION')
-      expect(error.message).toBe('serde=bytes cannot serialize a string, it takes a Uint8Array')
+      expect(error.message).toBe(
+        'serde=bytes cannot serialize a string, it takes a Uint8Array; ' +
+          "for others name a serde, such as { key: 'string', value: 'json' }",
+      )
     }
   })
 })

@@ -69,7 +69,7 @@ const PRODUCER_MISTAKES: readonly Mistake[] = [
     name: 'a value that is a string, without a serde',
     make: (log) => log.producer().send({ topic: 'events', value: wrong('text') }),
     code: 'SERIALIZATION',
-    says: /serde=bytes cannot serialize a string, it takes .*Uint8Array/,
+    says: /serde=bytes cannot serialize a string, it takes a Uint8Array; for others name a serde/,
   },
   {
     name: 'a key that is a number, without a serde',

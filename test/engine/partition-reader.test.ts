@@ -205,6 +205,17 @@ describe('a reader', () => {
   })
 })
 
+it('offsets that a compaction took before an active segment without batches end reading at the high watermark', () => {
+  const { at, log } = partition(15)
+  log.roll()
+  at.publish(log)
+  damage(at.env, logName(10), (bytes) => bytes.slice(0, 3 * BATCH_BYTES))
+  const reader = at.reader(8)
+  expect(readAll(reader)).toEqual(range(8, 13))
+  expect(reader.nextOffset).toBe(15)
+  expect(reader.hasNews()).toBe(false)
+})
+
 describe('an index that is wrong', () => {
   const entry = (relativeOffset: number, position: number): Uint8Array => {
     const bytes = new Uint8Array(8)

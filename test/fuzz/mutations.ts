@@ -4,7 +4,7 @@ export type Draw = (limit: number) => number
 
 /** A few random changes of `bytes`, which stay as they are: flips, overwritten numbers, cuts, repetitions, swaps. */
 export function mutate(bytes: Uint8Array, draw: Draw): Uint8Array {
-  let mutant = bytes.slice()
+  let mutant: Uint8Array = bytes.slice()
   for (let changes = 1 + draw(4); changes > 0 && mutant.length > 0; changes--) {
     const position = draw(mutant.length)
     const length = 1 + draw(Math.min(32, mutant.length - position))

@@ -296,6 +296,36 @@ describe('a torn tail', () => {
   })
 })
 
+describe('a snapshot of producers', () => {
+  const produced = { count: 1, valueBytes: 100, producerId: 5, producerEpoch: 0 }
+
+  it('that a clean stop left above the end, after a later stop cut the log, is gone', () => {
+    const env = simDisk()
+    const log = openLog(env)
+    for (let baseSequence = 0; baseSequence < 17; baseSequence++) append(log, { ...produced, baseSequence })
+    log.closeClean()
+    expect(fileNames(env, '.snapshot')).toContain(logName(17, '.snapshot'))
+    const again = openLog(env, { wasClean: true, recoveryPoint: 17 })
+    kill(env, again)
+    damage(env, logName(15), (bytes) => bytes.slice(0, bytes.length - 3))
+    const cut = openLog(env, { recoveryPoint: 15 })
+    expect(cut.logEndOffset).toBe(16)
+    expect(fileNames(env, '.snapshot')).not.toContain(logName(17, '.snapshot'))
+    expect(append(cut, { ...produced, baseSequence: 16 }), 'the lost one').toBe(0)
+  })
+
+  it('above the end of a clean log is not believed', () => {
+    const env = simDisk()
+    const log = openLog(env)
+    for (let baseSequence = 0; baseSequence < 17; baseSequence++) append(log, { ...produced, baseSequence })
+    log.closeClean()
+    putFile(env, logName(99, '.snapshot'), bytesOf(env, logName(5, '.snapshot')))
+    const again = openLog(env, { wasClean: true, recoveryPoint: 17 })
+    expect(append(again, { ...produced, baseSequence: 16 })).toBe(DUPLICATE)
+    expect(append(again, { ...produced, baseSequence: 17 })).toBe(0)
+  })
+})
+
 describe('damage above the recovery point', () => {
   it('ends the log; whole batches behind it are kept aside, byte for byte', () => {
     const env = killed(10)
@@ -362,6 +392,16 @@ describe('damage above the recovery point', () => {
     const log = openLog(env)
     expect([log.logEndOffset, log.damage.map(({ action }) => action)]).toEqual([17, ['truncated']])
     expect(allOffsets(env)).toEqual(upTo(17))
+  })
+
+  it('in a low bit of a base offset is found by the batch behind it, and ends the log before the wrong one', () => {
+    const env = killed(17)
+    damage(env, logName(5), (bytes) => {
+      bytes[BATCH_BYTES + 7]! ^= 1 // Offset 6 says 7, inside its segment.
+      return bytes
+    })
+    expect(openLog(env, { recoveryPoint: 5 }).logEndOffset).toBe(6)
+    expect(batchOffsets(env, logName(5))).toEqual([5])
   })
 
   it('in a base offset, which no CRC covers, is found by what comes next', () => {
