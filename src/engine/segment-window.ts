@@ -60,7 +60,10 @@ export class SegmentWindow {
 
   #read(position: number, length: number, fileBytes: number): boolean {
     const wanted = Math.max(length, Math.min(READ_BYTES, fileBytes - position))
-    if (this.#buffer.length < wanted) this.#buffer = new Uint8Array(Math.max(wanted, READ_BYTES))
+    if (this.#buffer.length < wanted) {
+      // A reader of a short segment, or at the log's end, does with little; one that reads on soon has it all.
+      this.#buffer = new Uint8Array(Math.max(wanted, Math.min(READ_BYTES, 4 * this.#buffer.length)))
+    }
     let filled = 0
     while (filled < wanted) {
       const count = this.#file.read(this.#buffer, filled, wanted - filled, position + filled)

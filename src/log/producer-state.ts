@@ -138,8 +138,8 @@ export class ProducerState {
   }
 
   /**
-   * Forgets producers that were silent for `expirationMs` and have no open transaction. By our own monotonic clock: record
-   * timestamps are the producers' to choose, and the wall clock may jump.
+   * Forgets producers that were silent for `expirationMs` and have no open transaction. By our own monotonic clock:
+   * record timestamps are the producers' to choose, and the wall clock may jump.
    */
   expire(expirationMs: number): void {
     for (const [producerId, entry] of this.#producers) {

@@ -51,7 +51,7 @@ export class RecordCursor {
     let position = this.recordEnd
     if (this.#remaining === 0 || position + PLAIN_BYTES > batchEnd) return this.#nextCarefully()
     let low = bytes[position]!
-    let high = 0
+    let high: number
     if (low < 0x80) position += 1
     else {
       high = bytes[position + 1]!

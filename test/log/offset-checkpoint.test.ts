@@ -13,12 +13,13 @@ import { damaged, MemoryFs, seededRandom } from './memory-fs.ts'
 const NAME = RECOVERY_POINT_CHECKPOINT
 const PATH = `/d/${NAME}`
 
+// In the order in which they are written: by topic, then partition.
 const ENTRIES = [
+  { topic: 'a-b.c_d', partition: 2 ** 31 - 1, offset: 4_294_967_296 },
   { topic: 'clicks', partition: 0, offset: 0 },
   { topic: 'clicks', partition: 11, offset: Number.MAX_SAFE_INTEGER },
-  { topic: 'a-b.c_d', partition: 2 ** 31 - 1, offset: 4_294_967_296 },
 ]
-const TEXT = `0\n3\nclicks 0 0\nclicks 11 9007199254740991\na-b.c_d 2147483647 4294967296\n`
+const TEXT = `0\n3\na-b.c_d 2147483647 4294967296\nclicks 0 0\nclicks 11 9007199254740991\n`
 
 describe('an offset checkpoint', () => {
   it('has Kafka’s names', () => {
@@ -37,12 +38,12 @@ describe('an offset checkpoint', () => {
 
   it('is text: version, count, one line for each partition', () => {
     const fs = new MemoryFs()
-    writeOffsetCheckpoint(fs, '/d', NAME, ENTRIES)
+    writeOffsetCheckpoint(fs, '/d', NAME, [...ENTRIES].reverse())
     expect(fs.text(PATH)).toBe(TEXT)
     expect([...readOffsetCheckpoint(fs, '/d', NAME)!]).toEqual([
-      ['clicks-0', ENTRIES[0]],
-      ['clicks-11', ENTRIES[1]],
-      ['a-b.c_d-2147483647', ENTRIES[2]],
+      ['a-b.c_d-2147483647', ENTRIES[0]],
+      ['clicks-0', ENTRIES[1]],
+      ['clicks-11', ENTRIES[2]],
     ])
     writeOffsetCheckpoint(fs, '/d', NAME, [])
     expect(fs.text(PATH)).toBe('0\n0\n')
@@ -175,7 +176,10 @@ describe('an offset checkpoint', () => {
         offset: Math.floor(next() * 2 ** below(54)),
       }))
       writeOffsetCheckpoint(fs, '/d', NAME, entries)
-      expect([...readOffsetCheckpoint(fs, '/d', NAME)!.values()], `SEED=${seed}`).toEqual(entries)
+      const byPlace = entries.toSorted(
+        (a, b) => (a.topic < b.topic ? -1 : +(a.topic > b.topic)) || a.partition - b.partition,
+      )
+      expect([...readOffsetCheckpoint(fs, '/d', NAME)!.values()], `SEED=${seed}`).toEqual(byPlace)
     }
   })
 })

@@ -14,7 +14,7 @@
  *  A5  ends that clients see do not go back; committed <= high watermark
  */
 import { partitionForKey } from '../../src/client/murmur2.ts'
-import { ModelPartition, type ModelTopic, NO_ENDS, type Ends } from './model-topic.ts'
+import { type ModelPartition, type ModelTopic, NO_ENDS, type Ends } from './model-topic.ts'
 import { SimFailure } from './scheduler.ts'
 
 export type Ack = 'all' | 1 | 0

@@ -18,6 +18,8 @@ import { Actor, DIRECTORY, World } from './world.ts'
 const LIVENESS_MS = 30_000
 /** A shard that died or hung a moment ago is back after this. */
 const RESTART_MS = 3_000
+/** A process works for this long, unless its events are used up before. */
+const WORK_MS = 60_000
 const EVENTS_MAX = 200_000
 const OPEN_ATTEMPTS = 4
 const OPEN_ERRORS = ['DIRECTORY_UNUSABLE', 'DIRECTORY_LOCKED'] as const
@@ -108,7 +110,9 @@ class Run {
     this.#startWork(clients)
     if (ending.startsWith('halt')) this.#armHalt()
     const isHalted = (): boolean => world.env.fs.halted
-    await scheduler.run(isHalted, swarm.events, LIVENESS_MS)
+    world.isDiskSlow = swarm.diskMsMax > 0
+    await scheduler.run(isHalted, swarm.events, WORK_MS)
+    world.isDiskSlow = false
     switch (ending) {
       case 'close':
         heal(world)

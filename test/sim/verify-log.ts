@@ -2,7 +2,7 @@
  * Looks a freshly opened log through before anybody writes to it, and tells the model: which topics there are, every
  * record of every partition, that each offset and each timestamp is found where it is (A9).
  */
-import { SeededRandom } from '../../src/base/random.ts'
+import { type SeededRandom } from '../../src/base/random.ts'
 import { verifySegment } from '../../src/segment/verify.ts'
 import { parseSegmentFileName } from '../../src/segment/names.ts'
 import type { ModelTopic } from './model-topic.ts'

@@ -68,6 +68,8 @@ export class World {
   readonly model = new Model()
   /** Clients finish what they do and start nothing new. */
   isStopping = false
+  /** Calls on the disk take their time. */
+  isDiskSlow = false
   process: SimProcess | undefined
   nextProducer = 0
   /** Calls of clients that have not settled, by number. */
@@ -86,7 +88,7 @@ export class World {
     this.env = createSimEnv(Math.floor(this.random.next() * 2 ** 40), {
       operationLogMax: 60,
       onOperation: (operation) => {
-        if (this.swarm.diskMsMax > 0) this.env.clock.elapse(diskRandom.next() ** 4 * this.swarm.diskMsMax)
+        if (this.isDiskSlow) this.env.clock.elapse(diskRandom.next() ** 4 * this.swarm.diskMsMax)
         if (onTrace !== undefined) onTrace(`      ${operation.kind} ${operation.path}`)
       },
     })
