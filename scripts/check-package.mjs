@@ -16,12 +16,11 @@ const log = await open({ dir: process.argv[2] })
 await log.admin.createTopics([{ topic: 'clicks', partitions: 2 }])
 const producer = log.producer({ acks: 'all' })
 for (let i = 0; i < 10; i++) await producer.send({ topic: 'clicks', value: Buffer.from('value ' + i) })
-const consumer = log.consumer({ group: 'check', from: 'earliest' })
+const consumer = log.consumer({ from: 'earliest' })
 await consumer.subscribe(['clicks'])
 const seen = new Set()
 for await (const batch of consumer.batches()) {
   for (const record of batch) seen.add(Buffer.from(record.value).toString())
-  await batch.commit()
   if (seen.size === 10) break
 }
 await log.close()

@@ -86,6 +86,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   /** Made by log.consumer(). Throws VltavaError INVALID_ARGUMENT. */
   constructor(transport: Transport, options: ConsumerOptions<K, V> = {}) {
     this.#transport = transport
+    if ('group' in options) {
+      const message = 'consumer groups do not exist in this release: leave `group` out, and subscribe() or assign()'
+      throw new VltavaError('INVALID_ARGUMENT', message)
+    }
     this.#from = options.from
     if (![undefined, 'earliest', 'latest'].includes(this.#from)) {
       throw new VltavaError('INVALID_ARGUMENT', `from=${String(this.#from)} is neither earliest nor latest`)

@@ -97,8 +97,8 @@ export class Scheduler {
   }
 
   /** Lets things go on for a while, or until nothing can happen any more. */
-  async rest(eventsMax: number, virtualMsMax: number): Promise<void> {
-    await this.#run(() => false, eventsMax, virtualMsMax)
+  async rest(eventsMax: number, virtualMsMax: number, isDone = (): boolean => false): Promise<void> {
+    await this.#run(isDone, eventsMax, virtualMsMax)
   }
 
   async #run(isDone: () => boolean, eventsMax: number, virtualMsMax: number): Promise<boolean | undefined> {

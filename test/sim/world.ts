@@ -59,6 +59,12 @@ export class Actor implements Source {
   }
 }
 
+export interface WorldOptions {
+  readonly onTrace?: ((line: string) => void) | undefined
+  /** What is not left to the seed. */
+  readonly swarm?: Partial<Swarm>
+}
+
 export class World {
   readonly seed: number
   readonly random: SeededRandom
@@ -80,10 +86,10 @@ export class World {
   readonly #actors = new Set<Actor>()
   #runningActors = 0
 
-  constructor(seed: number, onTrace?: (line: string) => void) {
+  constructor(seed: number, { onTrace, swarm }: WorldOptions = {}) {
     this.seed = seed
     this.random = new SeededRandom(seed)
-    this.swarm = drawSwarm(this.random.fork())
+    this.swarm = { ...drawSwarm(this.random.fork()), ...swarm }
     const diskRandom = this.random.fork()
     this.env = createSimEnv(Math.floor(this.random.next() * 2 ** 40), {
       operationLogMax: 60,
