@@ -18,14 +18,14 @@ import { open } from '../../dist/index.js'
 import { requirePeer } from './install.mjs'
 
 export const BATCH_RECORDS = 1000
-const BUFFER_BYTES = 65_536
+const BUFFER_BYTES = 262_144
 const READ_BYTES = 1 << 20
 
 /** One partition: the others keep one order over all records. */
 const vltava = {
   name: 'vltava',
   package: undefined,
-  batching: 'append(), batches of 64 KiB; acks 1, or all with group commit',
+  batching: 'append(), batches of 256 KiB; acks 1, or all with group commit',
   async open(directory) {
     const log = await open({ dir: directory })
     if ((await log.admin.listTopics()).length === 0) await log.admin.createTopics([{ topic: 'log' }])
@@ -141,9 +141,9 @@ const openFile = (directory) => openSync(join(directory, 'log'), 'a+')
 
 /** What one writes by hand: length and bytes, gathered in a buffer. No checksum, no index, no recovery. */
 const fsBuffered = {
-  name: 'fs, 64 KiB buffer',
+  name: 'fs, 256 KiB buffer',
   package: undefined,
-  batching: 'frames gathered in 64 KiB, one writeSync() each; then fdatasync',
+  batching: 'frames gathered in 256 KiB, one writeSync() each; then fdatasync',
   open: openFile,
   write(fd, records, isDurable) {
     const buffer = new Uint8Array(BUFFER_BYTES)

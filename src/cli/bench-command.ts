@@ -25,7 +25,7 @@ const OPTIONS_HELP = `Options:
   --record-size B    bytes of a value, 16 or more (default 100)
   --partitions P     default 8
   --acks 0|1|all     default all: committed to disk; 1: in the page cache; 0: handed over
-  --batch-bytes B    default 65536
+  --batch-bytes B    default 262144
   --linger MS        how long a batch waits for more records (default 5, with --rate 0)
   --compression C    none, gzip, snappy, lz4, zstd (default none)
   --threads T        producer threads (consume: consumer threads); 1, the default, is the main thread

@@ -51,7 +51,7 @@ with an empty value, and a last line without \\n counts.
   --acks 0|1|all        when a record counts as accepted: all (default) on the disk, 1 in the page cache, 0 handed over
   --compression C       none (default), gzip, snappy, lz4 or zstd
   --linger MS           how long a batch waits for more records (default 5)
-  --batch-bytes B       bytes of a batch (default 65536)
+  --batch-bytes B       bytes of a batch (default 262144)
 ${LOG_OPTIONS_HELP}
 
 Examples:

@@ -317,7 +317,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   #hasNews(): boolean {
     if (this.#hasChanged || this.#isClosed || this.#transport.isClosed) return true
     for (const position of this.#positions.values()) {
-      if (position.isPaused) continue
+      // One that has reached its end may have news, but not for this loop, which would spin.
+      if (position.isPaused || hasReachedEnd(position)) continue
       if (position.reader.hasNews()) return true
     }
     return false

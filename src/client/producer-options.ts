@@ -16,7 +16,10 @@ export interface ProducerOptions<K = Uint8Array, V = Uint8Array> {
   readonly acks?: 'all' | -1 | 0 | 1
   /** Milliseconds that a batch waits for more records. Default 5, as in Kafka. */
   readonly linger?: number
-  /** Bytes of a batch, before compression. Default 65,536; at most half of the thread's memory. */
+  /**
+   * Bytes of a batch, before compression. Default 262,144; at most half of the thread's memory. Where many partitions
+   * have an open batch, each is smaller, down to 16 KiB.
+   */
   readonly batchBytes?: number
   readonly compression?: CompressionName
   readonly compressionLevel?: number
@@ -60,7 +63,7 @@ export interface AppendExtras {
 }
 
 const DEFAULT_LINGER_MS = 5
-const DEFAULT_BATCH_BYTES = 65_536
+const DEFAULT_BATCH_BYTES = 262_144
 const BATCH_BYTES_MIN = 1024
 
 /** Options with their defaults, checked. */

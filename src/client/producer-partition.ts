@@ -64,9 +64,11 @@ export class ProducerPartition implements Lane {
 
   /** The open batch takes no more records. */
   closeOpen(): void {
-    if (this.open === undefined) return
-    this.open.recordCount = this.open.builder.recordCount
-    this.#ready.push(this.open)
+    const { open } = this
+    if (open === undefined) return
+    open.recordCount = open.builder.recordCount
+    this.#core.transport.trim(open.memory, open.builder.sizeBytes)
+    this.#ready.push(open)
     this.open = undefined
     this.submitReady()
   }

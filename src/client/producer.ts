@@ -73,6 +73,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   /** close() was called; what was taken before is still on its way. */
   #isClosing = false
   #isClosed = false
+  #draining: Promise<void> | undefined
   /** Wakes those who wait for memory. */
   readonly #closing = new AbortController()
   #firstError: VltavaError | undefined
@@ -204,9 +205,18 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   async drain(): Promise<void> {
     this.#assertUsable()
     this.#openLanes.closeAll()
-    const isReady = (): boolean => this.#hasRoom() || this.transport.isClosed
-    await this.transport.wait(isReady, Number.POSITIVE_INFINITY, this.#closing.signal)
+    this.#draining ??= this.#untilRoom() // However many wait, they wait for the same.
+    await this.#draining
     this.#assertUsable()
+  }
+
+  async #untilRoom(): Promise<void> {
+    const isReady = (): boolean => this.#hasRoom() || this.transport.isClosed
+    try {
+      await this.transport.wait(isReady, Number.POSITIVE_INFINITY, this.#closing.signal)
+    } finally {
+      this.#draining = undefined
+    }
   }
 
   #hasRoom(): boolean {
@@ -324,7 +334,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const next = isSticky ? this.#topics.afterSticky(topic, lane) : lane
     if (next !== lane) this.#openLanes.close(next)
     this.transport.poll()
-    const sizeBytes = Math.min(Math.max(this.#batchBytes, recordBytes), limit)
+    const sizeBytes = Math.min(Math.max(this.#openLanes.share(this.#batchBytes), recordBytes), limit)
     const memory = this.transport.reserve(sizeBytes)
     if (memory === undefined) {
       this.#wantedBytes = sizeBytes

@@ -185,6 +185,11 @@ export class LocalTransport implements Transport {
     return { bytes: this.#bytes, view: this.#view, start, sizeBytes }
   }
 
+  trim(memory: BatchMemory, keptBytes: number): void {
+    this.#book.shrink(memory.start, memory.sizeBytes, keptBytes)
+    memory.sizeBytes = keptBytes
+  }
+
   release(memory: BatchMemory): void {
     this.#book.free(memory.start, memory.sizeBytes)
     this.#bell.ring() // Somebody may sleep until there is room.

@@ -25,7 +25,8 @@ export interface BatchMemory {
   readonly bytes: Uint8Array
   readonly view: DataView
   readonly start: number
-  readonly sizeBytes: number
+  /** Bytes that are reserved from `start` on. */
+  sizeBytes: number
 }
 
 export type Acks = 0 | 1 | -1
@@ -130,6 +131,8 @@ export interface Transport {
   reserve(sizeBytes: number): BatchMemory | undefined
   /** The most that one batch may take, bytes. */
   readonly batchBytesMax: number
+  /** Gives back what lies behind the first `keptBytes`. */
+  trim(memory: BatchMemory, keptBytes: number): void
   release(memory: BatchMemory): void
   /**
    * Hands a built batch of `lengthBytes` over; its memory comes back by itself, before the listener is told of success.

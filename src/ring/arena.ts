@@ -91,7 +91,15 @@ export class ArenaBook {
     return HEADER_BYTES + first * SLAB_BYTES
   }
 
-  /** `position` and `sizeBytes` as they were allocated. */
+  /** Frees the slabs of a run of `sizeBytes` that its first `keptBytes`, at least 1, do not reach. */
+  shrink(position: number, sizeBytes: number, keptBytes: number): void {
+    const keptSlabs = slabsFor(keptBytes)
+    assert(keptSlabs > 0 && keptBytes <= sizeBytes, 'a run keeps a part of itself')
+    if (keptSlabs === slabsFor(sizeBytes)) return
+    this.free(position + keptSlabs * SLAB_BYTES, sizeBytes - keptSlabs * SLAB_BYTES)
+  }
+
+  /** `position` and `sizeBytes` as they were allocated, or what shrink() left of it. */
   free(position: number, sizeBytes: number): void {
     const count = slabsFor(sizeBytes)
     const first = (position - HEADER_BYTES) / SLAB_BYTES

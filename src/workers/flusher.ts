@@ -67,24 +67,60 @@ export class Flusher {
   }
 }
 
-/** The shard's end: orders and answers by token. */
-export class FlusherPort {
+/** One flusher as its shard sees it. */
+class FlusherLane {
+  unanswered = 0
   readonly #writer: RingWriter
   readonly #reader: RingReader
   readonly #bell: Doorbell
-  /** The ring of orders holds twice as many: a round that begins below the limit fits. */
-  readonly #ordersMax: number
-  #unanswered = 0
 
-  constructor({ syncRing, syncedRing, flusherDoorbell, ordersMax }: FlusherStart) {
+  constructor({ syncRing, syncedRing, flusherDoorbell }: FlusherStart) {
     this.#writer = new RingWriter(syncRing)
     this.#reader = new RingReader(syncedRing)
     this.#bell = new Doorbell(flusherDoorbell)
-    this.#ordersMax = ordersMax
   }
 
   hasAnswers(): boolean {
     return this.#reader.hasFrames()
+  }
+
+  order(token: number, fd: number): void {
+    const position = this.#writer.claim(SYNC, SYNC_BYTES)
+    assert(position !== FULL, 'unanswered orders fit the ring')
+    this.#writer.view.setUint32(position, token, true)
+    this.#writer.view.setInt32(position + 4, fd, true)
+    this.#writer.publish()
+    this.unanswered += 1
+    this.#bell.ring()
+  }
+
+  poll(onSynced: (token: number, errno: string) => void): number {
+    return this.#reader.poll((type, position) => {
+      assert(type === SYNCED, 'shard gets SYNCED frames')
+      this.unanswered -= 1
+      const length = this.#reader.view.getUint32(position + 4, true)
+      let errno = ''
+      for (let i = 0; i < length; i++) errno += String.fromCharCode(this.#reader.bytes[position + 8 + i]!)
+      onSynced(this.#reader.view.getUint32(position, true), errno)
+    }, ANSWERS_PER_POLL)
+  }
+}
+
+/** The shard's end of all its flushers: orders go to the one with the least to do, answers come by token. */
+export class FlusherPort {
+  readonly #lanes: readonly FlusherLane[]
+  /** The rings of orders hold twice as many: a round that begins below the limit fits. */
+  readonly #ordersMax: number
+
+  constructor(starts: readonly FlusherStart[]) {
+    assert(starts.length > 0, 'a shard has a flusher')
+    this.#lanes = starts.map((start) => new FlusherLane(start))
+    this.#ordersMax = starts[0]!.ordersMax
+  }
+
+  hasAnswers(): boolean {
+    for (const lane of this.#lanes) if (lane.hasAnswers()) return true
+    return false
   }
 
   /** Files that one round may have. */
@@ -94,29 +130,24 @@ export class FlusherPort {
 
   /** Whether one partition's files can be ordered now. */
   get hasRoom(): boolean {
-    return this.#unanswered < this.#ordersMax
+    return this.#idlest().unanswered < this.#ordersMax
   }
 
   /** Asks for a sync of an open file; the caller keeps it open until the answer. */
   order(token: number, fd: number): void {
-    const position = this.#writer.claim(SYNC, SYNC_BYTES)
-    assert(position !== FULL, 'unanswered orders fit the ring')
-    this.#writer.view.setUint32(position, token, true)
-    this.#writer.view.setInt32(position + 4, fd, true)
-    this.#writer.publish()
-    this.#unanswered += 1
-    this.#bell.ring()
+    this.#idlest().order(token, fd)
   }
 
   /** Hands every answer to `onSynced`; `errno` is '' for success. Returns how many. */
   poll(onSynced: (token: number, errno: string) => void): number {
-    return this.#reader.poll((type, position) => {
-      assert(type === SYNCED, 'shard gets SYNCED frames')
-      this.#unanswered -= 1
-      const length = this.#reader.view.getUint32(position + 4, true)
-      let errno = ''
-      for (let i = 0; i < length; i++) errno += String.fromCharCode(this.#reader.bytes[position + 8 + i]!)
-      onSynced(this.#reader.view.getUint32(position, true), errno)
-    }, ANSWERS_PER_POLL)
+    let count = 0
+    for (const lane of this.#lanes) count += lane.poll(onSynced)
+    return count
+  }
+
+  #idlest(): FlusherLane {
+    let idlest = this.#lanes[0]!
+    for (const lane of this.#lanes) if (lane.unanswered < idlest.unanswered) idlest = lane
+    return idlest
   }
 }

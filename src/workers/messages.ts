@@ -38,8 +38,10 @@ export interface EngineLimits {
   readonly slotCount: number
   /** Requests that a client may have unanswered on one shard; a power of two. */
   readonly requestsMax: number
-  /** Orders to the flusher that may be unanswered when a round begins; a power of two. */
+  /** Orders to one flusher that may be unanswered when a round begins; a power of two. */
   readonly syncOrdersMax: number
+  /** Syncs of different files that go on at once, so that the file system commits its journal once for them. */
+  readonly flushersPerShard: number
   /** Frames of one client that a shard takes in one step. */
   readonly framesPerPoll: number
   /** Bytes of batches that wait for one write. */
@@ -52,6 +54,7 @@ export const ENGINE_LIMITS: EngineLimits = {
   slotCount: SLOT_COUNT_MAX,
   requestsMax: 1024,
   syncOrdersMax: 4096,
+  flushersPerShard: 2,
   framesPerPoll: 128,
   writeBytesMax: 8 << 20,
   uncommittedBytesMax: 64 << 20,
@@ -141,7 +144,7 @@ export interface ShardStart {
   readonly doorbell: SharedArrayBuffer
   readonly retentionCheckMs: number
   readonly limits: EngineLimits
-  readonly flusher: FlusherStart
+  readonly flushers: readonly FlusherStart[]
 }
 
 /** What a flusher's thread is started with; its shard has the other ends. */

@@ -69,7 +69,7 @@ export class Shard {
   #closeTurnsLeft = 0
 
   constructor(env: Env, start: ShardStart, send: (message: FromShard) => void) {
-    const flusher = new FlusherPort(start.flusher)
+    const flusher = new FlusherPort(start.flushers)
     this.#env = env
     this.#limits = start.limits
     this.#watermarks = new Watermarks(start.watermarks)

@@ -79,7 +79,7 @@ export class SupervisedShard {
   #nextRequestId = 1
   #doorbell: Doorbell
   #thread: ThreadHandle | undefined
-  #flusher: ThreadHandle | undefined
+  #flushers: readonly ThreadHandle[] = []
   #lastBeat = 0
   #lastBeatMs = 0
   #hasBeaten = false
@@ -124,31 +124,32 @@ export class SupervisedShard {
     for (const slot of this.deletedSlots) this.watermarks.setState(slot, SlotState.DELETED)
     this.doorbellBuffer = createDoorbell()
     this.#doorbell = new Doorbell(this.doorbellBuffer)
-    const flusherStart: FlusherStart = {
+    const flusherStarts = Array.from({ length: limits.flushersPerShard }, (): FlusherStart => ({
       syncRing: createRing(ringBytes),
       syncedRing: createRing(ringBytes),
       flusherDoorbell: createDoorbell(),
       shardDoorbell: this.doorbellBuffer,
       ordersMax: limits.syncOrdersMax,
-    }
+    }))
     const thread = this.#spawner.shard({
       shardIndex: this.shardIndex,
       watermarks: this.watermarksBuffer,
       doorbell: this.doorbellBuffer,
       retentionCheckMs,
       limits,
-      flusher: flusherStart,
+      flushers: flusherStarts,
     })
-    const flusher = this.#spawner.flusher(flusherStart)
+    const flushers = flusherStarts.map((start) => this.#spawner.flusher(start))
     const { epoch } = this
     thread.onMessage((message) => {
       // One that was given up may still answer before it has ended: nobody waits for that any more.
       if (this.epoch === epoch && this.isUp) this.#receive(message as FromShard)
     })
     thread.onEnd((reason) => this.#ended(epoch, `shard ${this.shardIndex} ${reason}`))
-    flusher.onEnd((reason) => this.#ended(epoch, `flusher of shard ${this.shardIndex} ${reason}`))
+    for (const flusher of flushers)
+      flusher.onEnd((reason) => this.#ended(epoch, `flusher of shard ${this.shardIndex} ${reason}`))
     this.#thread = thread
-    this.#flusher = flusher
+    this.#flushers = flushers
     this.isUp = true
     this.#hasBeaten = false
     this.#lastBeat = 0
@@ -223,14 +224,14 @@ export class SupervisedShard {
     for (const waiter of waiters) waiter.reject(this.#unavailable())
   }
 
-  /** Ends both threads. Afterwards nothing of the incarnation can write any more. */
+  /** Ends all its threads. Afterwards nothing of the incarnation can write any more. */
   async stop(): Promise<void> {
     this.isUp = false
     this.#rejectWaiters()
-    await Promise.all([this.#thread?.terminate(), this.#flusher?.terminate()])
+    await Promise.all([this.#thread, ...this.#flushers].map((thread) => thread?.terminate()))
     this.watermarks.setActivity(Activity.ENDED)
     this.#thread = undefined
-    this.#flusher = undefined
+    this.#flushers = []
   }
 
   #unavailable(): VltavaError {

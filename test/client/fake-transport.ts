@@ -158,6 +158,11 @@ export class FakeTransport implements Transport {
     return { bytes, view: new DataView(bytes.buffer), start: 0, sizeBytes }
   }
 
+  trim(memory: BatchMemory, keptBytes: number): void {
+    this.usedBytes -= memory.sizeBytes - keptBytes
+    memory.sizeBytes = keptBytes
+  }
+
   release(memory: BatchMemory): void {
     this.usedBytes -= memory.sizeBytes
     if (this.usedBytes < 0) throw new Error('more memory was released than reserved')

@@ -449,13 +449,14 @@ describe('without memory', () => {
 
   it('append() says false and takes nothing, drain() says when there is some again', async () => {
     const { transport, producer } = await producing({ linger: 1000, batchBytes: BATCH }, small())
+    const full = 'a'.repeat(BATCH - 200)
     for (let partition = 0; partition < 4; partition++) {
-      expect(producer.append('t', 'a', null, { partition })).toBe(true)
+      expect(producer.append('t', full, null, { partition })).toBe(true)
     }
     expect(producer.append('t', 'b'.repeat(BATCH), null, { partition: 0 })).toBe(false)
-    expect(batches(transport).sort(), 'open batches were handed over for their memory').toEqual([
-      '0:a', '1:a', '2:a', '3:a',
-    ]) // prettier-ignore
+    expect(batches(transport).sort(), 'open batches were handed over for their memory').toEqual(
+      [0, 1, 2, 3].map((partition) => `${partition}:${full}`),
+    )
     const drained = watch([producer.drain()])
     await transport.advance()
     expect(drained).toEqual(['pending'])
@@ -463,6 +464,32 @@ describe('without memory', () => {
     await transport.appendNext()
     expect(drained).toEqual(['done'])
     expect(producer.append('t', 'b'.repeat(BATCH), null, { partition: 0 })).toBe(true)
+  })
+
+  it('what a batch did not fill is free as soon as it is handed over', async () => {
+    const { transport, producer } = await producing({ linger: 0, batchBytes: BATCH }, small())
+    for (let i = 0; i < 20; i++) {
+      expect(producer.append('t', 'a', null, { partition: 0 })).toBe(true)
+      await transport.advance()
+    }
+    expect(transport.submitted).toHaveLength(5)
+    for (let i = 0; i < 20; i++) await transport.appendNext()
+    expect(transport.usedBytes).toBe(0)
+  })
+
+  it('is nobody because many partitions have an open batch: each is smaller then', async () => {
+    const partitions = 300
+    const transport = new FakeTransport(8 << 20).addTopic('t', partitions)
+    const { producer } = await producing({ linger: 1000 }, transport)
+    for (let i = 0; i < 30 * partitions; i++) {
+      expect(producer.append('t', 'v'.repeat(100), null, { partition: i % partitions }), `record ${i}`).toBe(true)
+    }
+    expect(transport.submitted, 'all are still open').toEqual([])
+    expect(transport.usedBytes).toBeLessThanOrEqual(8 << 20)
+    void producer.flush()
+    await transport.advance()
+    expect(transport.submitted.map(({ values }) => values.length)).toEqual(new Array(partitions).fill(30))
+    while (transport.submitted.length > 0) await transport.appendNext()
   })
 
   it('send() waits by itself, in order', async () => {

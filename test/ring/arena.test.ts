@@ -81,6 +81,19 @@ describe('the book of an arena', () => {
     book.free(other, 2 * SLAB_BYTES)
   })
 
+  it('gives away what a run that was cut short does not need', () => {
+    const book = new ArenaBook(createArena(4 * SLAB_BYTES))
+    const position = book.allocate(4 * SLAB_BYTES)
+    book.shrink(position, 4 * SLAB_BYTES, SLAB_BYTES + 1)
+    expect(book.allocate(2 * SLAB_BYTES)).toBe(position + 2 * SLAB_BYTES)
+    expect(book.allocate(1)).toBe(NO_ROOM)
+    book.shrink(position, SLAB_BYTES + 1, SLAB_BYTES + 1)
+    expect(book.allocate(1), 'nothing more').toBe(NO_ROOM)
+    book.free(position, SLAB_BYTES + 1)
+    expect(book.allocate(2 * SLAB_BYTES)).toBe(position)
+    expect(() => book.shrink(position, SLAB_BYTES, 0)).toThrow(AssertionFailed)
+  })
+
   it('never gives a slab twice, whatever is asked, and has all of them in the end', () => {
     const seed = testSeed()
     const random = mulberry32(seed)
@@ -109,6 +122,14 @@ describe('the book of an arena', () => {
         const [run] = held.splice(Math.floor(random() * held.length), 1)
         owners.fill(0, ...slabs(run!))
         book.free(run!.position, run!.sizeBytes)
+      }
+      const shrunk = held[Math.floor(random() * held.length)]
+      if (shrunk !== undefined && random() < 0.3) {
+        const keptBytes = 1 + Math.floor(random() * shrunk.sizeBytes)
+        owners.fill(0, ...slabs(shrunk))
+        book.shrink(shrunk.position, shrunk.sizeBytes, keptBytes)
+        shrunk.sizeBytes = keptBytes
+        owners.fill(1, ...slabs(shrunk))
       }
       expect(book.freeSlabs).toBe(owners.filter((owned) => owned === 0).length)
     }

@@ -94,6 +94,7 @@ function drawLimits(random: SeededRandom): EngineLimits {
     slotCount: 1024,
     requestsMax: random.pick([2, 8, 64]),
     syncOrdersMax: random.pick([2, 8, 64]),
+    flushersPerShard: random.pick([1, 2, 3]),
     framesPerPoll: random.pick([1, 3, 128]),
     writeBytesMax: random.pick([500, 10_000, 8 << 20]),
     uncommittedBytesMax: random.pick([200, 2_000, 64 << 20]),

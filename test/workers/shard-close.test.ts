@@ -13,6 +13,7 @@ const LIMITS = {
   slotCount: 4,
   requestsMax: 16,
   syncOrdersMax: 16,
+  flushersPerShard: 1,
   framesPerPoll: 4,
   writeBytesMax: 1 << 20,
   uncommittedBytesMax: 1 << 20,
@@ -30,13 +31,15 @@ it('answers what was published before it was told to close, and closes although 
       doorbell,
       retentionCheckMs: 1000,
       limits: LIMITS,
-      flusher: {
-        syncRing: ring(),
-        syncedRing: ring(),
-        flusherDoorbell: createDoorbell(),
-        shardDoorbell: doorbell,
-        ordersMax: 16,
-      },
+      flushers: [
+        {
+          syncRing: ring(),
+          syncedRing: ring(),
+          flusherDoorbell: createDoorbell(),
+          shardDoorbell: doorbell,
+          ordersMax: 16,
+        },
+      ],
     },
     (message) => sent.push(message),
   )

@@ -60,6 +60,10 @@ export class AckProbe implements Transport {
     return memory
   }
 
+  trim(memory: BatchMemory, keptBytes: number): void {
+    this.#inner.trim(memory, keptBytes)
+  }
+
   release(memory: BatchMemory): void {
     this.#startedMs.delete(memory)
     this.#inner.release(memory)
