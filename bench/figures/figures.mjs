@@ -80,7 +80,9 @@ export const FIGURES = [
     bar: 300,
     isMinimum: false,
     of: (results) => {
-      const peaks = results.filter(({ durability }) => durability !== undefined).map((result) => result.peak_rss_bytes)
+      const peaks = results
+        .filter(({ bench, durability }) => bench !== 'peers' && durability !== undefined)
+        .map((result) => result.peak_rss_bytes)
       return peaks.length === 0 ? undefined : Math.max(...peaks) / M
     },
   },

@@ -31,6 +31,8 @@ export const NO_ROOM = -1
 const FREE = 0
 const IN_USE = 1
 const RECYCLED = 2
+/** Recycled runs of other lengths are joined once there are this many slabs of them: joining costs a pass over them. */
+const RETURNED_SLABS_MIN = 64
 
 export function createArena(sizeBytes: number): SharedArrayBuffer {
   const slabCount = slabCountOf(sizeBytes)
@@ -67,6 +69,7 @@ export class ArenaBook {
   readonly #taken: Uint8Array
   /** Freed runs by their length in slabs, last freed first. */
   readonly #recycled = new Map<number, number[]>()
+  #recycledSlabs = 0
   #searchFrom = 0
 
   constructor(buffer: SharedArrayBuffer) {
@@ -80,12 +83,20 @@ export class ArenaBook {
     const count = slabsFor(sizeBytes)
     if (count > this.freeSlabs) return NO_ROOM
     const stack = this.#recycled.get(count)
-    let first = stack !== undefined && stack.length > 0 ? stack.pop()! : this.#findRun(count)
-    if (first >= 0) this.#taken[first] = IN_USE
-    else {
-      this.#returnRecycled()
+    let first: number
+    if (stack !== undefined && stack.length > 0) {
+      first = stack.pop()!
+      this.#taken[first] = IN_USE
+      this.#recycledSlabs -= count
+    } else {
+      // What was in use before is resident, and maybe in the cache, so it comes before slabs that nobody has touched.
+      if (this.#recycledSlabs >= Math.max(RETURNED_SLABS_MIN, count)) this.#returnRecycled()
       first = this.#findRun(count)
-      if (first < 0) return NO_ROOM
+      if (first < 0) {
+        this.#returnRecycled()
+        first = this.#findRun(count)
+        if (first < 0) return NO_ROOM
+      }
     }
     this.freeSlabs -= count
     return HEADER_BYTES + first * SLAB_BYTES
@@ -106,6 +117,7 @@ export class ArenaBook {
     assert(Number.isInteger(first) && first >= 0 && first + count <= this.slabCount, 'freed run is inside the arena')
     assert(this.#taken[first] === IN_USE, 'freed run is in use')
     this.#taken[first] = RECYCLED
+    this.#recycledSlabs += count
     this.freeSlabs += count
     assert(this.freeSlabs <= this.slabCount, 'no more slabs are free than exist')
     const stack = this.#recycled.get(count)
@@ -139,6 +151,7 @@ export class ArenaBook {
       for (const first of stack) this.#taken.fill(FREE, first, first + count)
       stack.length = 0
     }
+    this.#recycledSlabs = 0
     this.#searchFrom = 0
   }
 }

@@ -1,23 +1,25 @@
 /**
- * IndexFile: the entries of one index, all of one size, in memory and on disk. Owned by the partition's shard.
+ * IndexFile: the entries of one index, all of one size. Owned by the partition's shard.
  *
- * Memory holds an image of the file and answers lookups; the file follows in runs of up to 64 entries, so an index
- * costs one small pwrite per 64 entries instead of one per entry. That is safe because an index is derived: after a
- * crash recovery rebuilds what may be missing. OffsetIndex, TimeIndex and TransactionIndex know the fields, this file
- * does not.
+ * Memory holds the latest entries; the file follows in runs of up to 64, so an index costs one small pwrite per 64
+ * entries instead of one per entry. That is safe because an index is derived: after a crash recovery rebuilds what may
+ * be missing. Earlier entries are read from the file when somebody asks: an index of every segment in memory would grow
+ * with the log, 5 MB for each GiB of it. OffsetIndex, TimeIndex and TransactionIndex know the fields, this file does
+ * not.
  *
- *   0 <= writtenCount <= entryCount, and entryCount - writtenCount <= 64 after each append
+ *   firstKept <= writtenCount <= entryCount, and entryCount - writtenCount <= 64 after each append
  *
  * Kafka extends the file of the active segment with zeros to its full size and maps it. We do neither: a failed write
  * is then an error at the write and not a SIGBUS later, and other threads can tell the end of the entries from the
  * size. A tail of zeros that Kafka left behind is ignored on load.
  */
 import { assert } from '../base/assert.ts'
-import { errnoOf } from '../base/errors.ts'
+import { errnoOf, StorageError } from '../base/errors.ts'
 import { readFully, storageCall, writeFully } from '../base/file-io.ts'
 import type { File, Fs } from '../base/env/env.ts'
 
 const PENDING_ENTRY_COUNT_MAX = 64
+const KEPT_ENTRY_COUNT_MAX = 2 * PENDING_ENTRY_COUNT_MAX
 const READ_CHUNK_BYTES = 64 << 10
 const SEARCH_BLOCK_BYTES = 4 << 10
 
@@ -36,8 +38,14 @@ export class IndexFile {
   readonly #fs: Fs
   readonly #mode: IndexFileMode
   #file: File | undefined
-  #bytes: Uint8Array
-  #view: DataView
+  /** Entries from #firstKept on. */
+  #kept = new Uint8Array(0)
+  #keptView = new DataView(this.#kept.buffer)
+  #firstKept = 0
+  /** Entries from #blockFirst on, as they were read from the file for locate(). */
+  #block: DataView | undefined
+  #blockFirst = 0
+  #view: DataView = this.#keptView
   #entryCount = 0
   #writtenCount = 0
   #fault: string | undefined
@@ -48,8 +56,6 @@ export class IndexFile {
     this.path = path
     this.entryBytes = entryBytes
     this.#mode = mode
-    this.#bytes = new Uint8Array(0)
-    this.#view = new DataView(this.#bytes.buffer)
   }
 
   /** Opens the file and reads its entries up to the first that `check` refuses; see fault. */
@@ -79,9 +85,35 @@ export class IndexFile {
     return this.#entryCount
   }
 
-  /** The image: entry i at byte i * entryBytes. Replaced when it grows, so not to be kept across an append. */
+  /** From here on locate() needs no file. */
+  get firstKept(): number {
+    return this.#firstKept
+  }
+
+  /** Where locate() and claimEntry() have put their entry; another one after the next call of either. */
   get view(): DataView {
     return this.#view
+  }
+
+  /** Brings an entry into `view` and returns its byte position there. Throws StorageError. */
+  locate(entryIndex: number): number {
+    assert(entryIndex >= 0 && entryIndex < this.#entryCount, 'index entry exists')
+    if (entryIndex >= this.#firstKept) {
+      this.#view = this.#keptView
+      return (entryIndex - this.#firstKept) * this.entryBytes
+    }
+    const blockEntryCount = Math.floor(SEARCH_BLOCK_BYTES / this.entryBytes)
+    const blockFirst = entryIndex - (entryIndex % blockEntryCount)
+    if (this.#block === undefined || this.#blockFirst !== blockFirst) {
+      const length = Math.min(blockEntryCount, this.#writtenCount - blockFirst) * this.entryBytes
+      const block = new Uint8Array(length)
+      if (!readChunk(this.#file!, block, length, blockFirst * this.entryBytes))
+        throw new StorageError(`${this.path} ends before its entry ${entryIndex}`, 'EIO')
+      this.#block = new DataView(block.buffer)
+      this.#blockFirst = blockFirst
+    }
+    this.#view = this.#block
+    return (entryIndex - blockFirst) * this.entryBytes
   }
 
   /** Undefined while a lazy file has no entries. For the flusher thread; never read or written through it. */
@@ -93,11 +125,10 @@ export class IndexFile {
   claimEntry(): number {
     assert(!this.#isClosed && this.#mode !== 'read-only', 'index is open for writing')
     assert(this.#fault === undefined, 'a corrupt index is reset before it is used')
-    const position = this.#entryCount * this.entryBytes
-    if (position === this.#bytes.length) {
-      this.#resizeImage(Math.max(PENDING_ENTRY_COUNT_MAX * this.entryBytes, this.#bytes.length * 2))
-    }
-    return position
+    if ((this.#entryCount - this.#firstKept) * this.entryBytes === this.#kept.length) this.#makeRoom()
+    this.#block = undefined
+    this.#view = this.#keptView
+    return (this.#entryCount - this.#firstKept) * this.entryBytes
   }
 
   entryAdded(): void {
@@ -110,8 +141,10 @@ export class IndexFile {
     if (this.#writtenCount === this.#entryCount) return
     assert(!this.#isClosed, 'index is open')
     const file = (this.#file ??= storageCall(`creating ${this.path}`, () => this.#fs.open(this.path, 'create')))
-    const start = this.#writtenCount * this.entryBytes
-    writeFully(file, this.#bytes, start, this.#entryCount * this.entryBytes - start, start)
+    const { entryBytes } = this
+    const start = (this.#writtenCount - this.#firstKept) * entryBytes
+    const length = (this.#entryCount - this.#writtenCount) * entryBytes
+    writeFully(file, this.#kept, start, length, this.#writtenCount * entryBytes)
     this.#writtenCount = this.#entryCount
   }
 
@@ -123,6 +156,8 @@ export class IndexFile {
     this.#entryCount = entryCount
     if (this.#writtenCount <= entryCount) return
     this.#writtenCount = entryCount
+    this.#firstKept = Math.min(this.#firstKept, entryCount)
+    this.#block = undefined
     this.#truncateFile()
   }
 
@@ -132,6 +167,8 @@ export class IndexFile {
     this.#fault = undefined
     this.#entryCount = 0
     this.#writtenCount = 0
+    this.#firstKept = 0
+    this.#block = undefined
     this.#truncateFile()
   }
 
@@ -173,38 +210,35 @@ export class IndexFile {
     storageCall(`truncation of ${this.path}`, () => file.truncate(this.#entryCount * this.entryBytes))
   }
 
-  /** The image grows with the entries found good, so a huge file of garbage costs one chunk. */
+  /** Reads by chunks, each behind the last entry of the one before it, with which its first is compared. */
   #load(file: File, check: EntryCheck): void {
+    const { entryBytes } = this
     const sizeBytes = sizeOf(file)
-    const chunk = new Uint8Array(Math.min(sizeBytes, READ_CHUNK_BYTES - (READ_CHUNK_BYTES % this.entryBytes)))
-    const wholeBytes = sizeBytes - (sizeBytes % this.entryBytes)
-    let done = 0
-    while (done < wholeBytes && this.#fault === undefined) {
-      const length = Math.min(chunk.length, wholeBytes - done)
+    const wholeBytes = sizeBytes - (sizeBytes % entryBytes)
+    const chunkBytes = Math.min(wholeBytes, READ_CHUNK_BYTES - (READ_CHUNK_BYTES % entryBytes))
+    const bytes = new Uint8Array(entryBytes + chunkBytes)
+    const chunk = bytes.subarray(entryBytes)
+    const view = new DataView(bytes.buffer)
+    for (let done = 0; done < wholeBytes && this.#fault === undefined; done += chunkBytes) {
+      const length = Math.min(chunkBytes, wholeBytes - done)
       if (!readChunk(file, chunk, length, done)) break // Shorter than it was: the rest has no entries.
-      if (done + length > this.#bytes.length) {
-        this.#resizeImage(Math.max(done + length, Math.min(wholeBytes, this.#bytes.length * 2)))
-      }
-      this.#bytes.set(chunk.subarray(0, length), done)
-      done += length
-      this.#acceptEntries(done, check)
+      this.#acceptEntries(view, entryBytes, entryBytes + length, check)
+      bytes.copyWithin(0, length, length + entryBytes)
     }
+    this.#firstKept = this.#entryCount
     this.#writtenCount = this.#entryCount
-    if (this.#fault !== undefined && isZeroFrom(file, chunk, this.#entryCount * this.entryBytes, sizeBytes)) {
+    if (this.#fault !== undefined && isZeroFrom(file, chunk, this.#entryCount * entryBytes, sizeBytes)) {
       this.#fault = undefined
       this.#dropZeroEntry()
     }
     if (sizeBytes !== wholeBytes) {
-      this.#fault = `sizeBytes=${sizeBytes} is not a multiple of the entry size ${this.entryBytes}`
+      this.#fault = `sizeBytes=${sizeBytes} is not a multiple of the entry size ${entryBytes}`
     }
-    const usedBytes = this.#entryCount * this.entryBytes
-    if (usedBytes !== this.#bytes.length) this.#resizeImage(usedBytes)
   }
 
-  #acceptEntries(endPosition: number, check: EntryCheck): void {
-    let position = this.#entryCount * this.entryBytes
-    for (; position < endPosition; position += this.entryBytes) {
-      const fault = check(this.#view, position, this.#entryCount)
+  #acceptEntries(view: DataView, start: number, end: number, check: EntryCheck): void {
+    for (let position = start; position < end; position += this.entryBytes) {
+      const fault = check(view, position, this.#entryCount)
       if (fault !== undefined) {
         this.#fault = `entry ${this.#entryCount}: ${fault}`
         return
@@ -215,19 +249,28 @@ export class IndexFile {
 
   /** Of a file of zeros only the first looks like an entry (a record at timestamp 0 may have such a one). */
   #dropZeroEntry(): void {
-    const end = this.#entryCount * this.entryBytes
-    for (let position = end - this.entryBytes; position < end; position++) {
-      if (position < 0 || this.#bytes[position] !== 0) return
-    }
+    if (this.#entryCount === 0) return
+    const place = this.locate(this.#entryCount - 1)
+    for (let i = 0; i < this.entryBytes; i++) if (this.#view.getUint8(place + i) !== 0) return
     this.#entryCount -= 1
+    this.#firstKept = this.#entryCount
     this.#writtenCount = this.#entryCount
   }
 
-  #resizeImage(capacityBytes: number): void {
-    const before = this.#bytes
-    this.#bytes = new Uint8Array(capacityBytes)
-    this.#bytes.set(before.length <= capacityBytes ? before : before.subarray(0, capacityBytes))
-    this.#view = new DataView(this.#bytes.buffer)
+  /** Room for another entry in memory: grows up to a limit, then the oldest make room. */
+  #makeRoom(): void {
+    const { entryBytes } = this
+    const before = this.#kept
+    if (before.length < KEPT_ENTRY_COUNT_MAX * entryBytes) {
+      this.#kept = new Uint8Array(before.length + PENDING_ENTRY_COUNT_MAX * entryBytes)
+      this.#kept.set(before)
+      this.#keptView = new DataView(this.#kept.buffer)
+      return
+    }
+    const droppedCount = KEPT_ENTRY_COUNT_MAX - PENDING_ENTRY_COUNT_MAX
+    assert(this.#firstKept + droppedCount <= this.#writtenCount, 'entries that are dropped from memory are in the file')
+    this.#kept.copyWithin(0, droppedCount * entryBytes)
+    this.#firstKept += droppedCount
   }
 }
 

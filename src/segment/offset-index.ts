@@ -104,13 +104,16 @@ export class OffsetIndex {
     this.#entries.entryAdded()
   }
 
-  /** Where to start reading for `offset`: position of the last entry at or before it, 0 when there is none. */
+  /**
+   * Where to start reading for `offset`: position of the last entry at or before it, 0 when there is none. Throws
+   * StorageError.
+   */
   lookup(offset: number): number {
     const after = this.#firstEntryFrom(offset + 1)
     return after === 0 ? 0 : this.#positionAt(after - 1)
   }
 
-  /** Drops the entries of `offset` and beyond. */
+  /** Drops the entries of `offset` and beyond. Throws StorageError. */
   truncateTo(offset: number): void {
     this.#entries.truncateToCount(this.#firstEntryFrom(offset))
   }
@@ -147,6 +150,8 @@ export class OffsetIndex {
     let high = this.#entries.entryCount
     // Most lookups are for the end of the log.
     if (high === 0 || this.#relativeOffsetAt(high - 1) < relativeOffset) return high
+    const { firstKept } = this.#entries
+    if (firstKept < high && this.#relativeOffsetAt(firstKept) < relativeOffset) low = firstKept
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.#relativeOffsetAt(middle) < relativeOffset) low = middle + 1
@@ -156,11 +161,13 @@ export class OffsetIndex {
   }
 
   #relativeOffsetAt(entryIndex: number): number {
-    return this.#entries.view.getInt32(entryIndex * OFFSET_INDEX_ENTRY_BYTES + RELATIVE_OFFSET)
+    const place = this.#entries.locate(entryIndex)
+    return this.#entries.view.getInt32(place + RELATIVE_OFFSET)
   }
 
   #positionAt(entryIndex: number): number {
-    return this.#entries.view.getInt32(entryIndex * OFFSET_INDEX_ENTRY_BYTES + POSITION)
+    const place = this.#entries.locate(entryIndex)
+    return this.#entries.view.getInt32(place + POSITION)
   }
 }
 

@@ -125,7 +125,7 @@ export class TimeIndex {
     return low === 0 ? { timestamp: NO_TIMESTAMP, offset: this.baseOffset } : this.entryAt(low - 1)
   }
 
-  /** Drops the entries of `offset` and beyond. */
+  /** Drops the entries of `offset` and beyond. Throws StorageError. */
   truncateTo(offset: number): void {
     const relativeOffset = offset - this.baseOffset
     let low = 0
@@ -164,11 +164,13 @@ export class TimeIndex {
   }
 
   #timestampAt(entryIndex: number): number {
-    return getInt64(this.#entries.view, entryIndex * TIME_INDEX_ENTRY_BYTES + TIMESTAMP)
+    const place = this.#entries.locate(entryIndex)
+    return getInt64(this.#entries.view, place + TIMESTAMP)
   }
 
   #relativeOffsetAt(entryIndex: number): number {
-    return this.#entries.view.getInt32(entryIndex * TIME_INDEX_ENTRY_BYTES + RELATIVE_OFFSET)
+    const place = this.#entries.locate(entryIndex)
+    return this.#entries.view.getInt32(place + RELATIVE_OFFSET)
   }
 }
 

@@ -88,7 +88,8 @@ export class TransactionIndex {
 
   entryAt(entryIndex: number): AbortedTransaction {
     assert(entryIndex >= 0 && entryIndex < this.entryCount, 'transaction index entry exists')
-    return readEntry(this.#entries.view, entryIndex * TRANSACTION_INDEX_ENTRY_BYTES)
+    const place = this.#entries.locate(entryIndex)
+    return readEntry(this.#entries.view, place)
   }
 
   all(): AbortedTransaction[] {
@@ -118,7 +119,7 @@ export class TransactionIndex {
   /** The aborted transactions with records in [fetchOffset, upperBoundOffset), as far as this segment knows them. */
   collectAborted(fetchOffset: number, upperBoundOffset: number): AbortedSearch {
     assert(this.#entries.fault === undefined, 'a corrupt index is reset before it is used')
-    return collect(this.#entries.view, this.entryCount, fetchOffset, upperBoundOffset)
+    return collect((entryIndex) => this.entryAt(entryIndex), this.entryCount, fetchOffset, upperBoundOffset)
   }
 
   /** Drops the transactions whose marker is at `offset` or beyond. */
@@ -146,7 +147,8 @@ export class TransactionIndex {
   }
 
   #lastOffsetAt(entryIndex: number): number {
-    return getInt64(this.#entries.view, entryIndex * TRANSACTION_INDEX_ENTRY_BYTES + LAST_OFFSET)
+    const place = this.#entries.locate(entryIndex)
+    return getInt64(this.#entries.view, place + LAST_OFFSET)
   }
 }
 
@@ -174,15 +176,22 @@ export function collectAbortedInFile(
       const fault = checkEntry(view, entryIndex * TRANSACTION_INDEX_ENTRY_BYTES, entryIndex, baseOffset)
       if (fault !== undefined) throw new CorruptRecordError(`${path} entry ${entryIndex}: ${fault}`)
     }
-    return collect(view, entryCount, fetchOffset, upperBoundOffset)
+    const entryAt = (entryIndex: number): AbortedTransaction =>
+      readEntry(view, entryIndex * TRANSACTION_INDEX_ENTRY_BYTES)
+    return collect(entryAt, entryCount, fetchOffset, upperBoundOffset)
   })
   return found ?? { transactions: [], isComplete: false }
 }
 
-function collect(view: DataView, entryCount: number, fetchOffset: number, upperBoundOffset: number): AbortedSearch {
+function collect(
+  entryAt: (entryIndex: number) => AbortedTransaction,
+  entryCount: number,
+  fetchOffset: number,
+  upperBoundOffset: number,
+): AbortedSearch {
   const transactions: AbortedTransaction[] = []
   for (let entryIndex = 0; entryIndex < entryCount; entryIndex++) {
-    const transaction = readEntry(view, entryIndex * TRANSACTION_INDEX_ENTRY_BYTES)
+    const transaction = entryAt(entryIndex)
     if (transaction.lastOffset >= fetchOffset && transaction.firstOffset < upperBoundOffset) {
       transactions.push(transaction)
     }

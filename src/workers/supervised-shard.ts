@@ -228,7 +228,7 @@ export class SupervisedShard {
   async stop(): Promise<void> {
     this.isUp = false
     this.#rejectWaiters()
-    await Promise.all([this.#thread, ...this.#flushers].map((thread) => thread?.terminate()))
+    await Promise.all([this.#thread?.terminate(), ...this.#flushers.map((flusher) => flusher.terminate())])
     this.watermarks.setActivity(Activity.ENDED)
     this.#thread = undefined
     this.#flushers = []

@@ -4,11 +4,12 @@
  */
 import type { Fault } from '../../src/base/env/sim-faults.ts'
 import { Bench, type Micro } from './micro.ts'
-import { heal } from './nemesis.ts'
+import { heal, stopFileSystem } from './nemesis.ts'
 import { watched } from './watched.ts'
 
 /** The fault of one call, and how the process ends after a halt. */
-export type Mishap = 'EIO' | 'ENOSPC' | 'short' | 'short, then full' | 'EIO on sync' | 'killed' | 'power cut'
+export type Mishap =
+  'EIO' | 'ENOSPC' | 'short' | 'short, then full' | 'EIO on sync' | 'EIO on a directory sync' | 'killed' | 'power cut'
 
 export const MISHAPS: readonly Mishap[] = [
   'EIO',
@@ -16,6 +17,7 @@ export const MISHAPS: readonly Mishap[] = [
   'short',
   'short, then full',
   'EIO on sync',
+  'EIO on a directory sync',
   'killed',
   'power cut',
 ]
@@ -47,7 +49,7 @@ async function disturb(bench: Bench, micro: Micro, mishap: Mishap, k: number): P
   await micro.act(bench)
   const hasFired = fs.faults.fired > firedBefore
   heal(world)
-  if (fs.halted) bench.end(mishap === 'power cut')
+  if (fs.halted || fs.readOnly) bench.end(mishap === 'power cut')
   else await bench.finish()
   for (let i = 0; i < 2; i++) {
     const { process, client } = await lifecycle.open(false)
@@ -66,12 +68,14 @@ function arm({ world }: Bench, mishap: Mishap, k: number): void {
     case 'EIO on sync':
       faults.failAt(k, 'EIO', ({ kind }) => kind === 'sync')
       return
+    case 'EIO on a directory sync':
+      stopFileSystem(world, k)
+      return
     case 'killed':
     case 'power cut':
       faults.failAt(k, 'halt')
       return
     default:
-      // A failed sync of a directory stops a file system: see README.md.
       faults.failAt(k, mishap satisfies Fault, ({ kind }) => kind !== 'syncDirectory')
   }
 }

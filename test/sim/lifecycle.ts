@@ -83,15 +83,17 @@ export class Lifecycle {
     return client === undefined ? undefined : { process, client }
   }
 
-  /** Ends the process without asking it. */
+  /** Ends the process without asking it. A file system that has stopped needs a reboot. */
   end(isPowerCut: boolean, crash: CrashOptions = {}): void {
     const world = this.#world
     const { fs } = world.env
     heal(world)
-    if (isPowerCut) fs.crash(world.random.fork(), crash)
+    const lostPower = isPowerCut || fs.readOnly
+    fs.readOnly = false
+    if (lostPower) fs.crash(world.random.fork(), crash)
     else fs.killProcess()
-    world.count(isPowerCut ? 'power cuts' : 'kills')
-    world.processGone(isPowerCut)
+    world.count(lostPower ? 'power cuts' : 'kills')
+    world.processGone(lostPower)
   }
 
   /** Faults are off: all calls settle, actors stop, partitions that can come back do, and everything works. */
@@ -198,7 +200,7 @@ export class Lifecycle {
     const world = this.#world
     const paths = world.process?.openPaths ?? []
     if (paths.length > 0) throw new SimFailure(`left open: ${paths.join(', ')}`)
-    if (world.env.fs.stat(DIRECTORY) === undefined) return
+    if (world.env.fs.readOnly || world.env.fs.stat(DIRECTORY) === undefined) return
     const lock = world.env.fs.lock(`${DIRECTORY}/.lock`)
     if (lock === undefined) throw new SimFailure('the lock is held although nothing is open')
     lock.release()

@@ -209,7 +209,8 @@ export class Model {
       const { places } = record
       const gone = places.findIndex((place) => place.partition === index && place.offset === offset)
       places.splice(gone, 1)
-      if (places.length === 0) record.outcome = 'gone'
+      // A record that was sent again may also lie where nobody has looked yet: seal() has the last word.
+      if (places.length === 0 && !this.#mayRepeat(record)) record.outcome = 'gone'
     }
     known.stable = must
   }

@@ -38,7 +38,7 @@ export function armDiskFault(world: World, { random }: Pick<Actor, 'random'>): v
   faults.failAt(k, fault, ({ kind }) => kind !== 'syncDirectory', { times: random.pick([1, 1, 3]) })
 }
 
-/** Nothing goes wrong from now on. */
+/** Nothing goes wrong from now on, unless the file system has stopped. */
 export function heal(world: World): void {
   world.env.fs.faults.clear()
   world.env.fs.capacityBytes = Infinity
@@ -72,6 +72,9 @@ async function strike(world: World, actor: Actor, act: NemesisAct): Promise<void
     case 'name-enospc':
       fs.faults.failAt(k, 'ENOSPC', isName)
       break
+    case 'directory-sync-eio':
+      stopFileSystem(world, k)
+      break
     case 'read-eio':
       fs.faults.failAt(k, 'EIO', isRead, { times: random.pick([1, 3]) })
       break
@@ -96,6 +99,21 @@ async function strike(world: World, actor: Actor, act: NemesisAct): Promise<void
       clock.jumpWall(random.pick(JUMPS_MS))
       break
   }
+}
+
+/**
+ * The k-th sync of a directory fails. Then the file system has lost its journal and takes no more changes: only a
+ * reboot helps, and that is a power cut.
+ */
+export function stopFileSystem({ env: { fs } }: Pick<World, 'env'>, k: number): void {
+  let left = k
+  const isLast = ({ kind }: SimOperation): boolean => {
+    if (kind !== 'syncDirectory') return false
+    left -= 1
+    if (left === 0) fs.readOnly = true
+    return left === 0
+  }
+  fs.faults.failAt(1, 'EIO', isLast)
 }
 
 /** The k-th failpoint that a thread of this kind reaches from now on ends it, as a bug would. */

@@ -44,6 +44,7 @@ export const NEMESIS_ACTS = [
   'sync-enospc',
   'name-eio',
   'name-enospc',
+  'directory-sync-eio',
   'read-eio',
   'disk-full',
   'shard-throws',

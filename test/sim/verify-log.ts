@@ -4,7 +4,7 @@
  */
 import { type SeededRandom } from '../../src/base/random.ts'
 import { verifySegment } from '../../src/segment/verify.ts'
-import { parseSegmentFileName } from '../../src/segment/names.ts'
+import { parsePartitionDirectoryName, parseSegmentFileName } from '../../src/segment/names.ts'
 import type { ModelTopic } from './model-topic.ts'
 import type { ReadRecord } from './model.ts'
 import { SimFailure } from './scheduler.ts'
@@ -108,6 +108,9 @@ export function verifyFiles(world: World): void {
   for (const name of fs.list(DIRECTORY)) {
     const directory = `${DIRECTORY}/${name}`
     if (fs.stat(directory)?.isDirectory !== true) continue
+    // What a disk that failed kept of a deleted topic is as it was then; the next open deletes it.
+    const topic = parsePartitionDirectoryName(name)?.topic
+    if (![...world.model.topics.values()].some((known) => known.name === topic && known.existence === 'yes')) continue
     const files = fs.list(directory).map((file) => ({ file, parsed: parseSegmentFileName(file) }))
     const bases = files
       .flatMap(({ parsed }) => (parsed?.suffix === '.log' && parsed.transient === '' ? [parsed.baseOffset] : []))
