@@ -125,10 +125,22 @@ export const SPACE_ERRORS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'E
 export interface ErrorData {
   readonly code: ErrorCode
   readonly message: string
+  /** Of a StorageError. */
+  readonly errno?: string
+  /** Of an UnknownTopicOrPartitionError. */
+  readonly topic?: string
+  readonly partition?: number | undefined
 }
 
 export function toErrorData(error: unknown): ErrorData {
-  if (error instanceof VltavaError) return { code: error.code, message: error.message }
+  if (error instanceof VltavaError) {
+    const { code, message } = error
+    if (error instanceof StorageError) return { code, message, errno: error.errno }
+    if (error instanceof UnknownTopicOrPartitionError) {
+      return { code, message, topic: error.topic, partition: error.partition }
+    }
+    return { code, message }
+  }
   return {
     code: 'UNKNOWN_SERVER_ERROR',
     message: error instanceof Error ? (error.stack ?? error.message) : String(error),
@@ -136,7 +148,10 @@ export function toErrorData(error: unknown): ErrorData {
 }
 
 export function fromErrorData(data: ErrorData): VltavaError {
-  return new VltavaError(data.code, data.message)
+  const { code, message, errno, topic, partition } = data
+  if (errno !== undefined) return new StorageError(message, errno)
+  if (topic !== undefined) return new UnknownTopicOrPartitionError(topic, partition, message)
+  return new VltavaError(code, message)
 }
 
 /** The errno name that Node (or the simulated disk) put on an error, or '' if it is no system error. */

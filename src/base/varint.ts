@@ -3,7 +3,7 @@
  *
  * int32 values take 1 to 5 bytes, int64 values 1 to 10. Writers return the position after the value. Readers keep the
  * position in a cursor object, so that one call gives value and new position without an allocation; they throw
- * InvalidVarint on a value that is too long or runs past the end, before any byte outside [position, end) is read.
+ * CorruptRecordError on a value that is too long or runs past the end, before any byte outside [position, end) is read.
  */
 import { CorruptRecordError } from './errors.ts'
 

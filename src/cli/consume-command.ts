@@ -124,7 +124,14 @@ async function consume(
   checkStart(description, wanted)
   const consumer = log.consumer()
   const { topic, partition, from } = wanted
-  await consumer.assign([partition === undefined ? { topic, offset: from } : { topic, partition, offset: from }])
+  const asked = partition === undefined ? description.partitions : [{ partition, highWatermark: Infinity }]
+  await consumer.assign(
+    asked.map((each) => {
+      // Some partitions may end before an offset that others have: nothing of theirs is printed.
+      const offset = typeof from === 'number' ? Math.min(from, each.highWatermark) : from
+      return { topic, partition: each.partition, offset }
+    }),
+  )
   const progress = context.stdout.isTTY === true ? undefined : new Progress(context.stderr)
   const startMs = realEnv.clock.monotonicMs()
   const sink = new ByteSink(context.stdout)
@@ -168,23 +175,27 @@ async function copyRecords(
   const flusher = new FollowFlusher(sink)
   let count = 0
   if (countMax === 0) return 0
-  for await (const batch of consumer.batches(isFollowing ? { signal } : { signal, until: 'end' })) {
-    await flusher.settled()
-    const firstOffset = firstOffsets.get(batch.partition) ?? 0
-    const firstDelta = firstOffset - batch.baseOffset
-    const cursor = batch.cursor()
-    while (count < countMax && cursor.next()) {
-      if (cursor.offsetDelta < firstDelta) continue
-      print(sink, batch, cursor)
-      count += 1
-      if (sink.isFull) await sink.flush()
+  try {
+    for await (const batch of consumer.batches(isFollowing ? { signal } : { signal, until: 'end' })) {
+      await flusher.settled()
+      const firstOffset = firstOffsets.get(batch.partition) ?? 0
+      const firstDelta = firstOffset - batch.baseOffset
+      const cursor = batch.cursor()
+      while (count < countMax && cursor.next()) {
+        if (cursor.offsetDelta < firstDelta) continue
+        print(sink, batch, cursor)
+        count += 1
+        if (sink.isFull) await sink.flush()
+      }
+      if (count >= countMax || signal.aborted) break
+      onProgress(count)
+      if (isFollowing) flusher.soon()
     }
-    if (count >= countMax || signal.aborted) break
-    onProgress(count)
-    if (isFollowing) flusher.soon()
+  } finally {
+    // What was read before damage, say, is printed all the same.
+    await flusher.settled()
+    await sink.flush()
   }
-  await flusher.settled()
-  await sink.flush()
   return count
 }
 

@@ -1,11 +1,12 @@
 /**
  * CommitTracker: batches of acks=all that are written and wait for the disk.
  *
- * A batch is committed when the partition's committed offset has passed its last record. The tracker sleeps in the
+ * A batch is committed when the partition's committed offset has passed its last record, in a log that still has it: one
+ * that was opened anew after a fault may have lost it and have others in its place. The tracker sleeps in the
  * transport, which wakes when one of its partitions moves; it holds nothing while nothing waits.
  */
 import { UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
-import type { Transport } from '../protocol/transport.ts'
+import type { CommitState, Transport } from '../protocol/transport.ts'
 import type { Lane, ProducerBatch } from './producer-batch.ts'
 
 /** Of one lane, oldest first; `unwatch` is undefined if its topic was gone already. */
@@ -57,15 +58,14 @@ export class CommitTracker {
   #hasNews(): boolean {
     if (this.#transport.isClosed) return true
     for (const [lane, { batches }] of this.#waiting) {
-      if (this.#isCommitted(lane, batches[0]!) || this.#failureOf(lane) !== undefined) return true
+      if (this.#stateOf(lane, batches[0]!) !== 'waiting' || this.#failureOf(lane) !== undefined) return true
     }
     return false
   }
 
-  #isCommitted(lane: Lane, batch: ProducerBatch): boolean {
-    if (!this.#isThere(lane)) return false
-    const { committedOffset } = this.#transport.ends(lane.topic, lane.partition)
-    return committedOffset >= batch.baseOffset + batch.recordCount
+  #stateOf(lane: Lane, { baseOffset, recordCount, generation }: ProducerBatch): CommitState {
+    if (!this.#isThere(lane)) return 'waiting'
+    return this.#transport.commitState(lane.topic, lane.partition, baseOffset + recordCount, generation)
   }
 
   /** Not so if the topic was deleted, also if there is another of its name. */
@@ -84,8 +84,12 @@ export class CommitTracker {
 
   #settle(lane: Lane, { batches, unwatch }: Waiting): void {
     let done = 0
-    while (done < batches.length && this.#isCommitted(lane, batches[done]!)) done += 1
+    while (done < batches.length && this.#stateOf(lane, batches[done]!) === 'committed') done += 1
     for (const batch of batches.splice(0, done)) this.#onCommitted(batch)
+    while (batches.length > 0 && this.#stateOf(lane, batches[0]!) === 'lost') {
+      const message = `${lane.topic}-${lane.partition} was opened anew after a fault, before these records were synced`
+      this.#onFailed(batches.shift()!, new VltavaError('KAFKA_STORAGE_ERROR', message))
+    }
     const failure = batches.length > 0 ? this.#failureOf(lane) : undefined
     if (failure !== undefined) for (const batch of batches.splice(0)) this.#onFailed(batch, failure)
     if (batches.length > 0) return

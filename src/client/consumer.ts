@@ -129,7 +129,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       if (this.#isUntilEnd) stopAtEnd(position)
       this.#positions.set(key, position)
     }
-    this.#hasChanged = true
+    this.#changed()
   }
 
   /** Reads all partitions of these topics, as assign() does. */
@@ -145,7 +145,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       reader.close()
     }
     this.#positions.clear()
-    this.#hasChanged = true
+    this.#changed()
   }
 
   assignment(): TopicPartition[] {
@@ -163,7 +163,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     position.seekCount += 1
     const key = keyOf(topic, partition)
     if (this.#current?.key === key) this.#current = { key, nextOffset: offset }
-    this.#hasChanged = true
+    this.#changed()
   }
 
   /** The offset of the next record that the consumer would hand out. */
@@ -186,7 +186,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
 
   resume(partitions: readonly TopicPartition[] = this.assignment()): void {
     for (const { topic, partition } of partitions) this.#position(topic, partition).isPaused = false
-    this.#hasChanged = true
+    this.#changed()
   }
 
   paused(): TopicPartition[] {
@@ -209,13 +209,13 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       this.#isUntilEnd = until === 'end'
       if (this.#isUntilEnd) for (const position of this.#positions.values()) stopAtEnd(position)
       while (!this.#isClosed && signal?.aborted !== true) {
+        if (this.#transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this consumer is closed')
         const position = this.#nextReady()
         if (position !== undefined) {
           yield* this.#deliver(position, signal)
           continue
         }
         if (until === 'end' && this.#isAtEnd()) return
-        if (this.#transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this consumer is closed')
         this.#hasChanged = false
         await this.#transport.wait(() => this.#hasNews(), Number.POSITIVE_INFINITY, signal)
       }
@@ -283,7 +283,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     try {
       for (let i = 0; i < positions.length - 1; i++) {
         view.at(positions[i]!)
-        if (view.baseOffset >= position.endOffset) return
+        if (view.baseOffset >= position.endOffset) {
+          handedOut = position.endOffset // The offsets before it hold no records.
+          return
+        }
         handedOut = view.lastOffset + 1
         if (view.isControl || view.recordCount === 0) continue
         batch = new ConsumerBatch(reader.topic, reader.partition, view, firstOffset, highWatermark, this.#serdes)
@@ -355,6 +358,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     return new UnknownTopicOrPartitionError(topic, undefined, `topic=${topic} does not exist`)
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** Ends a running loop and gives up the partitions. */
   close(): Promise<void> {
     if (!this.#isClosed) {
@@ -366,6 +373,12 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** A loop that waits looks again now. */
+  #changed(): void {
+    this.#hasChanged = true
+    this.#transport.wake()
   }
 
   #assertOpen(): void {

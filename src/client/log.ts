@@ -21,6 +21,7 @@ export class Log {
   readonly #transport: Transport
   readonly #clock: Clock
   readonly #producers = new Set<Producer<never, never>>()
+  readonly #consumers = new Set<Consumer<never, never>>()
   #closing: Promise<void> | undefined
 
   /** Made by open() and attach(). */
@@ -59,7 +60,10 @@ export class Log {
   consumer<K, V>(options?: ConsumerOptions<K, V>): Consumer<K, V>
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V> {
     this.#assertOpen()
-    return new Consumer<K, V>(this.#transport, options)
+    for (const consumer of this.#consumers) if (consumer.isClosed) this.#consumers.delete(consumer)
+    const consumer = new Consumer<K, V>(this.#transport, options)
+    this.#consumers.add(consumer as Consumer<never, never>)
+    return consumer
   }
 
   /**
@@ -75,6 +79,7 @@ export class Log {
   async #close(): Promise<void> {
     const outcomes = await Promise.allSettled([...this.#producers].map((producer) => producer.close()))
     await this.#transport.close()
+    for (const consumer of this.#consumers) consumer.unassign() // Their loops end; files and maps are given back.
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }

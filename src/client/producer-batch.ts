@@ -42,6 +42,7 @@ export class ProducerBatch implements BatchListener {
   lengthBytes = 0
   baseOffset = -1
   timestamp = -1
+  generation = 0
   #waiter: Waiter | undefined
   #promise: Promise<number> | undefined
 
@@ -60,9 +61,10 @@ export class ProducerBatch implements BatchListener {
     return this.#promise
   }
 
-  onAppended(baseOffset: number, timestamp: number): void {
+  onAppended(baseOffset: number, timestamp: number, generation: number): void {
     this.baseOffset = baseOffset
     this.timestamp = timestamp
+    this.generation = generation
     this.partition.appended(this)
   }
 

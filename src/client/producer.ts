@@ -17,6 +17,7 @@ import {
   batchSizeBoundForOne,
   encodeHeaders,
   NO_HEADERS,
+  RECORD_BOUND_SLACK,
   type RecordHeader,
 } from '../record/batch-builder.ts'
 import type { CompressionName } from '../record/compression/codec.ts'
@@ -77,6 +78,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   /** Wakes those who wait for memory. */
   readonly #closing = new AbortController()
   #firstError: VltavaError | undefined
+  readonly #flushes = new Set<{ error: VltavaError | undefined }>() // Each hears of a failure.
 
   /** Made by log.producer(). Throws VltavaError INVALID_ARGUMENT and the like for wrong options. */
   constructor(transport: Transport, clock: Clock, options: ProducerOptions<K, V> = {}) {
@@ -211,9 +213,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   }
 
   async #untilRoom(): Promise<void> {
-    const isReady = (): boolean => this.#hasRoom() || this.transport.isClosed
     try {
-      await this.transport.wait(isReady, Number.POSITIVE_INFINITY, this.#closing.signal)
+      const isReady = (): boolean => this.#hasRoom() || this.transport.isClosed
+      await this.transport.wait(isReady, Infinity, this.#closing.signal)
     } finally {
       this.#draining = undefined
     }
@@ -236,11 +238,19 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     signal?.throwIfAborted()
     if (this.#sendsWaiting > 0) await orAborted(this.#lastSendWaiting, signal)
     this.#openLanes.closeAll()
-    // Only what there is at this moment: others may go on appending for ever.
-    await this.#unfinished.allFinished(signal)
-    const error = this.#firstError
+    const flush = { error: this.#firstError }
     this.#firstError = undefined
-    if (error !== undefined) throw error
+    this.#flushes.add(flush)
+    try {
+      // Only what there is at this moment: others may go on appending for ever.
+      await this.#unfinished.allFinished(signal)
+    } catch (error) {
+      this.#firstError ??= flush.error // Told to the next one: this one hears of the abort.
+      throw error
+    } finally {
+      this.#flushes.delete(flush)
+    }
+    if (flush.error !== undefined) throw flush.error
   }
 
   /** Flushes and ends the producer; a second call does nothing. Rejects as flush() does. */
@@ -279,6 +289,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const lane = this.#topics.laneFor(topic, keyBytes, partition)
     const encoded = headers === undefined ? NO_HEADERS : encodeHeaders(checkHeaders(headers))
     const { open } = lane
+    if (open === undefined) this.#appendsSinceClock = 0 // However long ago the last record was.
     const timestampMs = timestamp === undefined ? this.#now() : checkTimestamp(timestamp)
     if (open !== undefined && open.builder.append(timestampMs, keyBytes, valueBytes, encoded)) {
       this.#rememberSticky(topic, lane)
@@ -393,7 +404,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   /** Of records that nobody awaits. */
   #tell(error: VltavaError, { partition: { topic, partition }, recordCount }: ProducerBatch): void {
     if (this.#onError === undefined) {
-      this.#firstError ??= error
+      if (this.#flushes.size === 0) this.#firstError ??= error
+      for (const flush of this.#flushes) flush.error ??= error
       return
     }
     try {
@@ -428,9 +440,6 @@ interface Sent {
   readonly index: number
   readonly acknowledged: Promise<number> | undefined
 }
-
-/** batchSizeBoundForOne counts varints at their longest; a record may take this much less. */
-const RECORD_BOUND_SLACK = 30
 
 function closedProducer(): VltavaError {
   return new VltavaError('PRODUCER_CLOSED', 'the producer is closed')

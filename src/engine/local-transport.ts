@@ -25,6 +25,7 @@ import type {
   AdminRequest,
   BatchListener,
   BatchMemory,
+  CommitState,
   OffsetAndTimestamp,
   OffsetSpec,
   PartitionEnds,
@@ -38,6 +39,7 @@ import type { Watermarks } from '../ring/watermarks.ts'
 import type { FromDispatcher, TopicDescription } from '../workers/messages.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
 import { LocalPartitionReader } from './partition-reader.ts'
+import { describeRefusal } from './refusal.ts'
 import { type Outstanding, ShardConnection } from './shard-connection.ts'
 
 /** How the transport reaches the dispatcher, and how the process is kept alive while somebody waits. */
@@ -48,6 +50,8 @@ export interface ControlLink {
   hold(): void
   release(): void
   close(): Promise<void>
+  /** Nobody will answer what was asked. */
+  failPending(error: Error): void
 }
 
 /** Bounds every sleep at the doorbell; a wake-up comes from the bell, not from this. */
@@ -126,7 +130,7 @@ export class LocalTransport implements Transport {
       default:
         return // Other clients' messages share the broadcast channel.
     }
-    this.#wake()
+    this.wake()
   }
 
   /** The log is gone: everything that waits fails with LOG_CLOSED. */
@@ -138,7 +142,7 @@ export class LocalTransport implements Transport {
     for (const shard of this.#shards) for (const request of shard.drain()) request.listener.onFailed(error, true)
     for (const listener of this.#closeListeners) listener()
     this.#closeListeners.clear()
-    this.#wake()
+    this.wake()
   }
 
   onClose(listener: () => void): () => void {
@@ -214,10 +218,10 @@ export class LocalTransport implements Transport {
     for (const shard of this.#shards) shard.poll()
   }
 
-  #onReply(request: Outstanding, errorCode: number, baseOffset: number, timestamp: number): void {
+  #onReply(request: Outstanding, errorCode: number, baseOffset: number, timestamp: number, generation: number): void {
     if (errorCode === 0) {
       this.release(request.memory)
-      request.listener.onAppended(baseOffset, timestamp)
+      request.listener.onAppended(baseOffset, timestamp, generation)
       return
     }
     const where = `${request.topic}-${request.partition}`
@@ -255,7 +259,7 @@ export class LocalTransport implements Transport {
   }
 
   /** Something other than a shard changed: the loop looks at its waiters. */
-  #wake(): void {
+  wake(): void {
     this.#notifyWaiters()
     this.#bell.ring()
   }
@@ -318,6 +322,14 @@ export class LocalTransport implements Transport {
       committedOffset: watermarks.committedOffset(slot),
       highWatermark: watermarks.highWatermark(slot),
     }
+  }
+
+  commitState(topic: string, partition: number, endOffset: number, generation: number): CommitState {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const { watermarks } = this.#shards[shardIndex]!
+    const committedOffset = watermarks.committedOffset(slot) // First: a log opened since has other records there.
+    if (!watermarks.isKept(slot, generation, endOffset)) return 'lost'
+    return committedOffset >= endOffset ? 'committed' : 'waiting'
   }
 
   partitionFailure(topic: string, partition: number): ErrorData | undefined {
@@ -388,6 +400,7 @@ export class LocalTransport implements Transport {
     if (this.isClosed) return
     await this.#control.close()
     this.shutDown()
+    this.#control.failPending(this.#closedError())
   }
 
   #assertOpen(): void {
@@ -406,40 +419,5 @@ export class LocalTransport implements Transport {
       throw new UnknownTopicOrPartitionError(topic, partition, message)
     }
     return place
-  }
-}
-
-function describeRefusal(errorCode: number, where: string, sizeBytes: number, info: TopicInfo | undefined): ErrorData {
-  switch (errorCode) {
-    case kafkaError('MESSAGE_TOO_LARGE'):
-      return {
-        code: 'MESSAGE_TOO_LARGE',
-        message: `a batch of sizeBytes=${sizeBytes} for ${where} is over max.message.bytes=${info?.maxMessageBytes}`,
-      }
-    case kafkaError('OUT_OF_ORDER_SEQUENCE_NUMBER'):
-      return { code: 'OUT_OF_ORDER_SEQUENCE_NUMBER', message: `${where} refused a batch that is out of sequence` }
-    case kafkaError('INVALID_PRODUCER_EPOCH'):
-      return { code: 'INVALID_PRODUCER_EPOCH', message: `${where} knows a newer epoch of this producer` }
-    case kafkaError('INVALID_TIMESTAMP'):
-      return {
-        code: 'INVALID_TIMESTAMP',
-        message: `${where} refused a timestamp outside message.timestamp.before.max.ms / message.timestamp.after.max.ms`,
-      }
-    case kafkaError('UNKNOWN_TOPIC_OR_PARTITION'):
-      return { code: 'UNKNOWN_TOPIC_OR_PARTITION', message: `${where} does not exist (any more)` }
-    case kafkaError('RECORD_LIST_TOO_LARGE'):
-      return {
-        code: 'RECORD_LIST_TOO_LARGE',
-        message: `a batch of sizeBytes=${sizeBytes} is over segment.bytes of ${where}`,
-      }
-    case kafkaError('CORRUPT_MESSAGE'):
-      return {
-        code: 'CORRUPT_MESSAGE',
-        message: `a batch for ${where} was damaged in memory between producer and shard`,
-      }
-    case kafkaError('KAFKA_STORAGE_ERROR'):
-      return { code: 'KAFKA_STORAGE_ERROR', message: `${where} is offline after a failed write or sync` }
-    default:
-      return { code: 'UNKNOWN_SERVER_ERROR', message: `${where} refused a batch with Kafka's error code ${errorCode}` }
   }
 }

@@ -12,12 +12,18 @@
  */
 import type { File, Fs } from '../base/env/env.ts'
 import { readFully, storageCall } from '../base/file-io.ts'
-import { CorruptRecordError, errnoOf, OffsetOutOfRangeError, UnknownTopicOrPartitionError } from '../base/errors.ts'
+import {
+  CorruptRecordError,
+  errnoOf,
+  OffsetOutOfRangeError,
+  StorageError,
+  UnknownTopicOrPartitionError,
+} from '../base/errors.ts'
 import type { FetchedBatches, PartitionEnds, PartitionReader } from '../protocol/transport.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
 import { batchFault, declaredBatchSize, RecordBatchView } from '../record/batch-view.ts'
 import { Activity, SlotState, type Watermarks } from '../ring/watermarks.ts'
-import { findBatchBehind, judgeOffsetJump } from '../segment/batch-scan.ts'
+import { BATCH_BYTES_MAX, findBatchBehind, judgeOffsetJump } from '../segment/batch-scan.ts'
 import { lookupInFile } from '../segment/offset-index.ts'
 import { parseSegmentFileName } from '../segment/names.ts'
 import { segmentPath } from '../segment/segment.ts'
@@ -145,7 +151,14 @@ export class LocalPartitionReader implements PartitionReader {
       throw new OffsetOutOfRangeError(`${this.topic}-${this.partition}`, this.nextOffset, logStartOffset, highWatermark)
     }
     if (this.nextOffset === highWatermark) return undefined
-    return storageCall(`reading ${this.#place.directory}`, () => this.#read(highWatermark, maxBytes))
+    const { nextOffset } = this
+    try {
+      return storageCall(`reading ${this.#place.directory}`, () => this.#read(highWatermark, maxBytes))
+    } catch (error) {
+      // Batches that were gathered before a failing disk are not handed out, and come again.
+      if (error instanceof StorageError) this.seek(nextOffset)
+      throw error
+    }
   }
 
   #read(highWatermark: number, maxBytes: number): FetchedBatches | undefined {
@@ -254,6 +267,10 @@ export class LocalPartitionReader implements PartitionReader {
     const sizeBytes = declaredBatchSize(this.#batch.view, position - this.#window!.start)
     if (sizeBytes < BATCH_HEADER_BYTES) {
       this.#sizeFault = `batch size ${sizeBytes} is below the header's ${BATCH_HEADER_BYTES}`
+      return DAMAGED
+    }
+    if (sizeBytes > BATCH_BYTES_MAX) {
+      this.#sizeFault = `batch size ${sizeBytes} is over ${BATCH_BYTES_MAX}`
       return DAMAGED
     }
     if (sizeBytes > left) this.#fileBytes = this.#file!.sizeBytes()

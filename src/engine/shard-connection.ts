@@ -30,7 +30,13 @@ export interface Outstanding {
   readonly listener: BatchListener
 }
 
-export type ReplyHandler = (request: Outstanding, errorCode: number, baseOffset: number, timestamp: number) => void
+export type ReplyHandler = (
+  request: Outstanding,
+  errorCode: number,
+  baseOffset: number,
+  timestamp: number,
+  generation: number,
+) => void
 
 export class ShardConnection {
   watermarks: Watermarks
@@ -58,7 +64,9 @@ export class ShardConnection {
     assert(request !== undefined, 'a shard answers what was asked, once')
     this.#outstanding.delete(requestId)
     const errorCode = view.getInt32(position + 4, true)
-    this.#onReply(request, errorCode, view.getFloat64(position + 8, true), view.getFloat64(position + 16, true))
+    const baseOffset = view.getFloat64(position + 8, true)
+    const timestamp = view.getFloat64(position + 16, true)
+    this.#onReply(request, errorCode, baseOffset, timestamp, view.getInt32(position + 32, true))
   }
 
   constructor(link: ShardLink, onReply: ReplyHandler) {

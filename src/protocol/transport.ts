@@ -33,14 +33,20 @@ export type Acks = 0 | 1 | -1
 
 /** Told once about each batch that was submitted. Never called from inside submit(). */
 export interface BatchListener {
-  /** Appended: stable, or the outcome that acks=0 gets. `timestamp` is -1 unless the log set it. */
-  onAppended(baseOffset: number, timestamp: number): void
+  /**
+   * Appended: stable, or the outcome that acks=0 gets. `timestamp` is -1 unless the log set it; `generation` is for
+   * commitState().
+   */
+  onAppended(baseOffset: number, timestamp: number, generation: number): void
   /**
    * Refused or lost; `isUnknown` when it may have been written all the same. True: the listener keeps the batch's
    * memory, to submit it again; else it is released.
    */
   onFailed(error: ErrorData, isUnknown: boolean): boolean
 }
+
+/** 'lost': not in the log, or nobody knows, after the log had to be opened anew. */
+export type CommitState = 'waiting' | 'committed' | 'lost'
 
 /** What is known of a partition's ends at this moment. */
 export interface PartitionEnds {
@@ -146,8 +152,12 @@ export interface Transport {
     acks: Acks,
     listener: BatchListener,
   ): void
+  /** Of a batch that was appended in `generation` and ends before `endOffset`. Throws UnknownTopicOrPartitionError. */
+  commitState(topic: string, partition: number, endOffset: number, generation: number): CommitState
   /** Takes in answers that are there, without waiting: frees memory and calls listeners. */
   poll(): void
+  /** Whoever waits looks again whether it is ready. */
+  wake(): void
   /** Resolves when poll() has something to take in, or `isReady()` says so, or after `timeoutMs`. */
   wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void>
 

@@ -47,6 +47,9 @@ export interface EncodedHeaders {
 
 export const NO_HEADERS: EncodedHeaders = { count: 0, bytes: new Uint8Array(0) }
 
+/** batchSizeBoundForOne counts varints at their longest; a record may take this much less. */
+export const RECORD_BOUND_SLACK = 30
+
 /** Bytes of a batch that holds one such record, at most. */
 export function batchSizeBoundForOne(keyLength: number, valueLength: number, headerBytes: number): number {
   // Five varints of at most 5 bytes, a varlong of at most 10, the attributes byte.

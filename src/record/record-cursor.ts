@@ -174,7 +174,7 @@ export class RecordCursor {
   }
 }
 
-const utf8 = new TextDecoder()
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export function decodeHeaders(bytes: Uint8Array, position: number, end: number, count: number): RecordHeader[] {
   const varints = new VarintCursor(bytes, position, end)

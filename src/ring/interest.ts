@@ -7,9 +7,9 @@
  *     4        4  slotCount  creator     bits that follow
  *   128 + s/8     bit s      client      1: wake me when slot s moves
  *
- * One table per client thread and shard; the client alone writes it. A shard looks only while the client's doorbell
- * says that it sleeps. The client sets its bits, arms the doorbell, then looks at the watermarks once more: whoever
- * comes second sees the other (see doorbell.ts).
+ * One table per client thread and shard; the client alone writes it. A shard looks whenever something has moved. The
+ * client sets its bits, arms the doorbell, then looks at the watermarks once more: whoever comes second sees the other
+ * (see doorbell.ts).
  */
 import { assert } from '../base/assert.ts'
 

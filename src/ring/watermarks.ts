@@ -17,17 +17,19 @@
  *    32           4  state             a SlotState
  *    36           4  failure           Kafka error code while the state is OFFLINE
  *    40           4  generation        raised when the log was truncated or reopened: readers drop what they hold
+ *    48   4 x     8  recoveredEnd      where the log ended when generation g began, at 48 + 8 (g mod 4)
  *
  * Native endian: shared memory lives as long as its owner and is thrown away with it.
  *
  * Invariants: logStartOffset <= highWatermark; committedOffset <= highWatermark; within one generation neither
- * committedOffset nor highWatermark ever goes back. Offsets are written before the state that announces them.
+ * committedOffset nor highWatermark ever goes back. Offsets are written before the state that announces them, and
+ * recoveredEnd before its generation.
  *
  * BigInt appears here only: 64-bit Atomics know nothing else. Readers look once per poll, never per record.
  */
 import { assert } from '../base/assert.ts'
 
-export const WATERMARKS_VERSION = 1
+export const WATERMARKS_VERSION = 2
 export const SLOT_COUNT_MAX = 16_384
 
 const HEADER_BYTES = 256
@@ -42,6 +44,8 @@ const HIGH_WATERMARK_I64 = 0
 const COMMITTED_I64 = 1
 const LOG_START_I64 = 2
 const SIZE_I64 = 3
+const RECOVERED_END_I64 = 6
+const RECOVERED_ENDS = 4
 const STATE_I32 = 8
 const FAILURE_I32 = 9
 const GENERATION_I32 = 10
@@ -100,6 +104,22 @@ export class Watermarks {
   generation(slot: number): number {
     return Atomics.load(this.#words, word(slot, GENERATION_I32))
   }
+  /**
+   * Whether what generation `generation` held below `endOffset` is still in the log. False as well if the log was opened
+   * so often since that nobody knows any more.
+   */
+  isKept(slot: number, generation: number, endOffset: number): boolean {
+    for (;;) {
+      const now = this.generation(slot)
+      const openings = (now - generation) | 0
+      if (openings === 0) return true
+      if (openings < 0 || openings >= RECOVERED_ENDS) return false // The next word is being written over.
+      for (let i = 1; i <= openings; i++) {
+        if (Number(Atomics.load(this.#longs, recoveredEndOf(slot, (generation + i) | 0))) < endOffset) return false
+      }
+      if (this.generation(slot) === now) return true
+    }
+  }
   heartbeat(): number {
     return Atomics.load(this.#words, HEARTBEAT_I32)
   }
@@ -128,6 +148,11 @@ export class Watermarks {
       this.setLogStartOffset(slot, before.logStartOffset(slot))
       this.setCommittedOffset(slot, before.committedOffset(slot))
       this.setHighWatermark(slot, before.highWatermark(slot))
+      Atomics.store(this.#words, word(slot, GENERATION_I32), before.generation(slot))
+      for (let i = 0; i < RECOVERED_ENDS; i++) {
+        const at = long(slot, RECOVERED_END_I64 + i)
+        Atomics.store(this.#longs, at, Atomics.load(before.#longs, at))
+      }
     }
   }
 
@@ -135,8 +160,11 @@ export class Watermarks {
     Atomics.store(this.#words, word(slot, FAILURE_I32), failure)
     Atomics.store(this.#words, word(slot, STATE_I32), state)
   }
-  raiseGeneration(slot: number): void {
-    Atomics.store(this.#words, word(slot, GENERATION_I32), (this.generation(slot) + 1) | 0)
+  /** The log was opened, and ended at `recoveredEnd`: what lay behind that is gone, whoever had been told of it. */
+  beginGeneration(slot: number, recoveredEnd: number): void {
+    const generation = (this.generation(slot) + 1) | 0
+    Atomics.store(this.#longs, recoveredEndOf(slot, generation), BigInt(recoveredEnd))
+    Atomics.store(this.#words, word(slot, GENERATION_I32), generation)
   }
   beat(): void {
     Atomics.store(this.#words, HEARTBEAT_I32, (this.heartbeat() + 1) | 0)
@@ -151,6 +179,10 @@ export class Watermarks {
 
 function long(slot: number, field: number): number {
   return (HEADER_BYTES + slot * SLOT_BYTES) / 8 + field
+}
+
+function recoveredEndOf(slot: number, generation: number): number {
+  return long(slot, RECOVERED_END_I64 + (generation & (RECOVERED_ENDS - 1)))
 }
 
 function word(slot: number, field: number): number {

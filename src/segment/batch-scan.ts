@@ -33,7 +33,7 @@ export class BatchScan {
   #next: number
   readonly #checkCrc: boolean
 
-  /** Scans [start, end) of the file. `buffer` may be handed in for reuse; it is replaced when a batch is larger. */
+  /** Scans [start, end) of the file. */
   constructor(file: File, start: number, end: number, checkCrc = true) {
     this.#file = file
     this.#end = end

@@ -2,7 +2,7 @@
  * verifySegment: checks every byte of one segment, its `.log` and its index files, and changes none.
  *
  * Behind damage the walk goes on at the next batch that can be found, so one bad batch does not hide the next. Any
- * thread may call this; it blocks on the disk. Reads with constant memory for the log; indexes are held whole.
+ * thread may call this; it blocks on the disk. Reads with constant memory.
  */
 import { StorageError } from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'

@@ -29,8 +29,23 @@ export class ClientEnd {
     this.batch = new RecordBatchView(arenaBytes(link.arena))
   }
 
+  refuse(requestId: number, errorCode: number, logStartOffset: number): void {
+    this.#reply(requestId, errorCode, -1, -1, logStartOffset, 0)
+  }
+
+  appended(requestId: number, baseOffset: number, timestamp: number, logStartOffset: number, generation: number): void {
+    this.#reply(requestId, 0, baseOffset, timestamp, logStartOffset, generation)
+  }
+
   /** `errorCode` is Kafka's, 0 for success. */
-  reply(requestId: number, errorCode: number, baseOffset: number, timestamp: number, logStartOffset: number): void {
+  #reply(
+    requestId: number,
+    errorCode: number,
+    baseOffset: number,
+    timestamp: number,
+    logStartOffset: number,
+    generation: number,
+  ): void {
     const position = this.#replies.claim(APPENDED, APPENDED_BYTES)
     assert(position !== FULL, 'a client has no more requests under way than fit the reply ring')
     const view = this.#replies.view
@@ -39,6 +54,7 @@ export class ClientEnd {
     view.setFloat64(position + 8, baseOffset, true)
     view.setFloat64(position + 16, timestamp, true)
     view.setFloat64(position + 24, logStartOffset, true)
+    view.setInt32(position + 32, generation, true)
     this.#replies.publish()
     this.hasReplied = true
   }

@@ -3,12 +3,13 @@
  *
  * Ring frames, little endian; requests go from a client thread to a shard, replies come back:
  *
- *  PRODUCE (20 bytes)                         APPENDED (32 bytes)
+ *  PRODUCE (20 bytes)                         APPENDED (36 bytes)
  *   0  u32  requestId                          0  u32  requestId
  *   4  u32  slot                               4  i32  errorCode, Kafka's; 0: appended
  *   8  u32  position of the batch in arena     8  f64  baseOffset, -1 on an error
  *  12  u32  lengthBytes                       16  f64  timestamp set by the log, or -1
  *  16  i32  acks: 0, 1, -1                    24  f64  logStartOffset
+ *                                             32  i32  generation of the log that has it
  *
  *  SYNC (8 bytes), shard to flusher           SYNCED (24 bytes), flusher to shard
  *   0  u32  token                              0  u32  token
@@ -25,7 +26,7 @@ import { SLOT_COUNT_MAX } from '../ring/watermarks.ts'
 export const PRODUCE = 1
 export const PRODUCE_BYTES = 20
 export const APPENDED = 2
-export const APPENDED_BYTES = 32
+export const APPENDED_BYTES = 36
 export const SYNC = 3
 export const SYNC_BYTES = 8
 export const SYNCED = 4

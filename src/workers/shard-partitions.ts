@@ -3,9 +3,9 @@
  * shard's thread; shard.ts feeds it.
  *
  * A partition whose write or sync failed goes OFFLINE at once: its log is dropped, later batches are refused with
- * KAFKA_STORAGE_ERROR, readers go on up to the watermark. If the disk was full it is reopened from disk every second,
- * so that it comes back without a restart when there is room. After any other error it stays offline until the data
- * directory is opened anew: after a failed fsync the page cache cannot be trusted to say what is on the disk.
+ * KAFKA_STORAGE_ERROR, readers go on up to the watermark. If the disk was full, or the process short of descriptors, it
+ * is reopened from disk every second, so that it comes back by itself. After any other error it stays offline until its
+ * shard or the data directory is opened anew: after a failed fsync the page cache cannot be trusted.
  *
  * Sync rounds are group commits: at most one per partition is with the flusher; whatever is written meanwhile is in the
  * next one.
@@ -22,6 +22,8 @@ import type { FlusherPort } from './flusher.ts'
 import type { FromShard, OpenedPartition, PartitionOrder, ShardReplies } from './messages.ts'
 
 const PRODUCER_EXPIRATION_MS = 86_400_000
+/** The errno of errors that go away by themselves. */
+const PASSING_ERRORS: ReadonlySet<string> = new Set([...SPACE_ERRORS, 'EMFILE', 'ENFILE', 'ENOMEM'])
 
 export class ShardPartition {
   readonly slot: number
@@ -116,7 +118,7 @@ export class ShardPartitions {
     this.#env.failpoint('open-partition:after')
     partition.log = log
     partition.failure = undefined
-    this.#watermarks.raiseGeneration(order.slot)
+    this.#watermarks.beginGeneration(order.slot, log.highWatermark)
     this.publish(partition)
     this.#watermarks.setState(order.slot, SlotState.ONLINE)
     // What recovery found is stable; somebody may be waiting to hear that it is committed.
@@ -319,7 +321,7 @@ export class ShardPartitions {
   }
 
   #tryReopen(partition: ShardPartition, moved: number[]): void {
-    if (partition.failure === undefined || !SPACE_ERRORS.has(partition.failure.errno)) return
+    if (partition.failure === undefined || !PASSING_ERRORS.has(partition.failure.errno)) return
     if (partition.syncingLog !== undefined) return
     const { slot } = partition
     partition.order = {

@@ -161,14 +161,14 @@ export class Shard {
     const partition = this.#partitions.at(slot)
     if (partition === undefined || partition.log === undefined) {
       const isKnown = partition !== undefined
-      client.reply(requestId, isKnown ? STORAGE_ERROR : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION.kafkaCode, -1, -1, -1)
+      client.refuse(requestId, isKnown ? STORAGE_ERROR : ERROR_CODES.UNKNOWN_TOPIC_OR_PARTITION.kafkaCode, -1)
       return
     }
     const log = partition.log
     const batch = client.batch
     // The paired check of the producer's own: nothing that is not a whole valid batch reaches a file.
     if (batchFault(batch, position, position + length) !== undefined || batch.sizeBytes !== length) {
-      client.reply(requestId, ERROR_CODES.CORRUPT_MESSAGE.kafkaCode, -1, -1, -1)
+      client.refuse(requestId, ERROR_CODES.CORRUPT_MESSAGE.kafkaCode, -1)
       return
     }
     const { active } = log
@@ -178,11 +178,11 @@ export class Shard {
       if (log.active !== active) this.#answerWritten(partition)
     } catch (error) {
       this.#goOffline(partition, error)
-      client.reply(requestId, STORAGE_ERROR, -1, -1, -1)
+      client.refuse(requestId, STORAGE_ERROR, -1)
       return
     }
     if (code !== ACCEPT && code !== DUPLICATE) {
-      client.reply(requestId, code, -1, -1, log.logStartOffset)
+      client.refuse(requestId, code, log.logStartOffset)
       return
     }
     if (code === ACCEPT) {
@@ -240,8 +240,11 @@ export class Shard {
   }
 
   #answer({ client, requestId, partition, baseOffset, timestamp }: WaitingReply): void {
-    if (partition.log === undefined) client.reply(requestId, STORAGE_ERROR, -1, -1, -1)
-    else client.reply(requestId, 0, baseOffset, timestamp, partition.log.logStartOffset)
+    if (partition.log === undefined) client.refuse(requestId, STORAGE_ERROR, -1)
+    else {
+      const generation = this.#watermarks.generation(partition.slot)
+      client.appended(requestId, baseOffset, timestamp, partition.log.logStartOffset, generation)
+    }
   }
 
   #goOffline(partition: ShardPartition, error: unknown): void {
@@ -293,8 +296,8 @@ export class Shard {
         this.#clientList = [...this.#clients.values()]
         return undefined
       case 'unlink': {
-        // What the client published before it left is still taken in.
-        this.#takeFrames()
+        // What the client published before it left is still taken in, however much it is.
+        while (this.#clients.get(request.clientId)?.requests.hasFrames() === true) this.#takeFrames()
         this.#clients.delete(request.clientId)
         this.#clientList = [...this.#clients.values()]
         return undefined

@@ -1,10 +1,10 @@
 /**
  * SupervisedShard: one shard through all its incarnations, as the dispatcher sees it.
  *
- * An incarnation is a shard thread, a flusher thread, and shared memory made for them: watermarks, doorbells, rings. It
- * is given up when a thread ends, throws, or does not beat. Then both threads are terminated, and only when they have
- * ended (a second owner never starts while the first might still write) the epoch is raised, new memory is made and new
- * threads start; the old memory is thrown away.
+ * An incarnation is a shard thread, its flusher threads, and shared memory made for them: watermarks, doorbells, rings.
+ * It is given up when a thread ends, throws, or does not beat. Then all are terminated. Only when they have ended (a
+ * second owner never starts while the first might still write) the epoch is raised, new memory is made and new threads
+ * start; the old memory is thrown away.
  *
  * Heartbeats: the shard beats every duty cycle and at least every 100 ms. Silence of HANG_MS while it says that it is
  * RUNNING is a hang; a shard that is IN_SYSTEM_CALL waits for a slow disk, which is no reason to lose its memory.
@@ -185,6 +185,8 @@ export class SupervisedShard {
   check(sinceLastCheckMs: number): void {
     if (!this.isUp) return
     const now = this.#clock.monotonicMs()
+    // In this order: a shard that returns from the disk between the two has beaten by then.
+    const activity = this.watermarks.activity()
     const beat = this.watermarks.heartbeat()
     if (beat !== this.#lastBeat || sinceLastCheckMs > 4 * CHECK_MS) {
       this.#hasBeaten ||= beat !== 0
@@ -192,7 +194,7 @@ export class SupervisedShard {
       this.#lastBeatMs = now
       return
     }
-    if (this.watermarks.activity() === Activity.IN_SYSTEM_CALL) return
+    if (activity === Activity.IN_SYSTEM_CALL) return
     if (now - this.#lastBeatMs < (this.#hasBeaten ? HANG_MS : START_MS)) return
     this.fail(`shard ${this.shardIndex} did not beat for ${Math.round(now - this.#lastBeatMs)} ms`)
   }

@@ -276,7 +276,7 @@ export class TopicAdmin {
   }
 
   async #deleteTopics(names: readonly string[]): Promise<undefined> {
-    const topics = names.map((name) => this.#known(name))
+    const topics = [...new Set(names)].map((name) => this.#known(name))
     await this.#drop(topics)
     this.#send({ type: 'topics', changed: [], removed: names })
     return undefined
@@ -411,10 +411,11 @@ export class TopicAdmin {
     const { watermarks } = shard
     const highWatermark = watermarks.highWatermark(slot)
     const target = offset === -1 ? highWatermark : offset
-    // On disk before a reader sees it: the start that somebody saw never goes back. What is out of range, or offline,
-    // the shard refuses.
-    if (watermarks.state(slot) === SlotState.ONLINE && target >= 0 && target <= highWatermark) {
-      this.#directory.notePoints(name, partition, watermarks.committedOffset(slot), Math.floor(target))
+    // On disk before a reader sees it: the start that somebody saw never goes back. What is no offset, out of range, or
+    // offline, the shard refuses.
+    const isInRange = Number.isSafeInteger(target) && target >= 0 && target <= highWatermark
+    if (isInRange && watermarks.state(slot) === SlotState.ONLINE) {
+      this.#directory.notePoints(name, partition, watermarks.committedOffset(slot), target)
       this.#directory.reserve.use(() => this.#directory.writeCheckpoints())
       this.#env.failpoint('trim:after-checkpoint')
     }

@@ -91,6 +91,16 @@ describe('a batch fails', () => {
     expect(events.at(-1)).toBe('t-1:0')
   })
 
+  it('that the log lost when it was opened anew, however far others have filled it since', async () => {
+    const { transport, events, add } = tracking()
+    add(0, 10, 5)
+    transport.lostBelowGeneration = 1
+    transport.setCommitted('t', 0, 100)
+    await transport.advance()
+    expect(events).toEqual(['t-0:10 KAFKA_STORAGE_ERROR'])
+    expect(transport.watchCount).toBe(0)
+  })
+
   it('with its topic, also if there is a new one of its name or it was gone when the batch came', async () => {
     const { transport, events, add } = tracking()
     add(0, 0, 2)

@@ -10,6 +10,7 @@ import type {
   AdminRequest,
   BatchListener,
   BatchMemory,
+  CommitState,
   OffsetAndTimestamp,
   PartitionEnds,
   PartitionReader,
@@ -25,6 +26,7 @@ export interface Submitted {
   readonly acks: Acks
   /** As text; null is '-'. */
   readonly values: string[]
+  readonly timestamps: number[]
   readonly codecId: number
   readonly sizeBytes: number
   readonly producerId: number
@@ -56,6 +58,8 @@ export class FakeTransport implements Transport {
   readonly #closeListeners = new Set<() => void>()
   readonly #memoryBytes: number
   usedBytes = 0
+  /** What was appended in earlier generations is not in the log any more. */
+  lostBelowGeneration = 0
   /** Partitions that somebody watches; advance() looks at everybody who waits, watching or not. */
   watchCount = 0
   #nextProducerId = 1000
@@ -110,7 +114,7 @@ export class FakeTransport implements Transport {
     const end = highWatermark + batch.values.length
     this.#ends.set(key, { logStartOffset: 0, highWatermark: end, committedOffset })
     this.release(batch.memory)
-    batch.listener.onAppended(highWatermark, -1)
+    batch.listener.onAppended(highWatermark, -1, 0)
     await this.advance()
     return batch
   }
@@ -182,10 +186,35 @@ export class FakeTransport implements Transport {
     const batch = new RecordBatchView(bytes)
     const fault = batchFault(batch, 0, lengthBytes)
     if (fault !== undefined) throw new Error(`the producer submitted a bad batch: ${fault}`)
+    const timestamps = readRecords(bytes).map(({ timestamp }) => timestamp)
     const values = readRecords(bytes).map(({ value }) => (value === null ? '-' : Buffer.from(value).toString()))
     const { codecId, sizeBytes, producerId, producerEpoch, baseSequence } = batch
-    const sent = { topic, partition, acks, values, codecId, sizeBytes, producerId, producerEpoch, baseSequence }
+    const sent = {
+      topic,
+      partition,
+      acks,
+      values,
+      timestamps,
+      codecId,
+      sizeBytes,
+      producerId,
+      producerEpoch,
+      baseSequence,
+    }
     this.submitted.push({ ...sent, memory, listener })
+  }
+
+  commitState(topic: string, partition: number, endOffset: number, generation: number): CommitState {
+    if (generation < this.lostBelowGeneration) return 'lost'
+    return this.ends(topic, partition).committedOffset >= endOffset ? 'committed' : 'waiting'
+  }
+
+  wake(): void {
+    for (const waiter of [...this.#waiters]) {
+      if (!waiter.isReady()) continue
+      this.#waiters.delete(waiter)
+      waiter.resolve()
+    }
   }
 
   poll(): void {

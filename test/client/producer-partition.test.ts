@@ -71,7 +71,7 @@ function lane() {
     const { memory, listener, name } = transport.sent.shift()!
     if (code === undefined) {
       transport.release(memory)
-      listener.onAppended(0, -1)
+      listener.onAppended(0, -1, 0)
     } else if (!listener.onFailed({ code, message: code }, false)) transport.release(memory)
     return name
   }

@@ -139,6 +139,20 @@ describe('a batch is handed over', () => {
   })
 })
 
+describe('a record without a timestamp', () => {
+  it('gets the time of its batch, however long nothing came before', async () => {
+    const { transport, producer } = await producing({ linger: 0 })
+    for (let records = 1; records <= 20; records++) {
+      for (let i = 0; i < records; i++) producer.append('t', 'a')
+      await transport.advance()
+      const nowMs = transport.clock.wallMs()
+      expect(transport.submitted[0]!.timestamps, `${records} records`).toEqual(new Array(records).fill(nowMs))
+      await transport.appendNext()
+      await transport.advance(3_600_000)
+    }
+  })
+})
+
 describe('an acknowledgement', () => {
   it.each([
     [0, 'none'],
@@ -639,6 +653,33 @@ describe('compression', () => {
     producer.append('t', value)
     await transport.advance()
     expect(transport.submitted[0]).toMatchObject({ codecId: 1 })
+  })
+})
+
+describe('a failure of append()ed records', () => {
+  it('is told to everybody who waits in flush(), and then to nobody', async () => {
+    const { transport, producer } = await producing({ linger: 0 })
+    producer.append('t', 'a')
+    const states = watch([producer.flush(), producer.flush()])
+    await transport.advance()
+    await transport.refuseNext('MESSAGE_TOO_LARGE')
+    expect(states).toEqual(['MESSAGE_TOO_LARGE', 'MESSAGE_TOO_LARGE'])
+    await expect(producer.flush()).resolves.toBe(undefined)
+  })
+
+  it('is kept for the next flush() when the one that waited was aborted', async () => {
+    const { transport, producer } = await producing({ linger: 0 })
+    producer.append('t', 'a')
+    await transport.advance()
+    await transport.refuseNext('MESSAGE_TOO_LARGE')
+    producer.append('t', 'b')
+    const controller = new AbortController()
+    const states = watch([producer.flush({ signal: controller.signal })])
+    controller.abort()
+    await transport.advance()
+    expect(states).toEqual(['AbortError: This operation was aborted'])
+    await transport.appendNext()
+    await expect(producer.flush()).rejects.toMatchObject({ code: 'MESSAGE_TOO_LARGE' })
   })
 })
 

@@ -176,7 +176,7 @@ describe('a reader', () => {
     kill(at.env, log)
     damage(at.env, logName(5), (bytes) => bytes.slice(0, bytes.length - 5))
     const again = openLog(at.env)
-    at.watermarks.raiseGeneration(0)
+    at.watermarks.beginGeneration(0, at.watermarks.highWatermark(0))
     fill(again, 3)
     at.publish(again)
     reader.seek(7)

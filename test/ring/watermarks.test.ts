@@ -31,7 +31,7 @@ describe('a watermark table', () => {
       owner.setLogStartOffset(slot, 2 ** 32 + slot)
       owner.setSizeBytes(slot, 5 * slot)
       owner.setState(slot, SlotState.OFFLINE, 56)
-      for (let times = 0; times < slot; times++) owner.raiseGeneration(slot)
+      for (let times = 0; times < slot; times++) owner.beginGeneration(slot, 100 + times)
     }
     for (let slot = 0; slot < 4; slot++) {
       expect(reader.highWatermark(slot)).toBe(2 ** 53 - 1 - slot)
@@ -43,6 +43,25 @@ describe('a watermark table', () => {
     }
     owner.setState(1, SlotState.ONLINE)
     expect([reader.state(1), reader.failure(1)]).toEqual([SlotState.ONLINE, 0])
+  })
+
+  it('knows through three openings whether what was appended before them is still there', () => {
+    const table = new Watermarks(createWatermarks(1, 2))
+    table.beginGeneration(1, 50)
+    const appended = table.generation(1)
+    const kept = (): boolean[] => [30, 31, 50, 51, 60].map((end) => table.isKept(1, appended, end))
+    expect(kept()).toEqual([true, true, true, true, true])
+    table.beginGeneration(1, 50)
+    expect(kept()).toEqual([true, true, true, false, false])
+    table.beginGeneration(1, 30)
+    table.beginGeneration(1, 90)
+    expect(kept(), 'the lowest end counts').toEqual([true, false, false, false, false])
+    const next = new Watermarks(createWatermarks(2, 2))
+    next.inherit(table)
+    expect([next.generation(1), next.isKept(1, appended, 30), next.isKept(1, appended, 31)]).toEqual([4, true, false])
+    table.beginGeneration(1, 90)
+    expect(kept(), 'too long ago').toEqual([false, false, false, false, false])
+    expect(table.isKept(1, table.generation(1) + 1, 1), 'of a later one').toBe(false)
   })
 
   it('counts heartbeats over the end of the int32', () => {

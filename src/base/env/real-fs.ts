@@ -147,8 +147,9 @@ class RealFile implements File {
     const fd = this.fd
     if (native === undefined) return undefined
     const view = native.mmap(fd, position, length)
-    // A runtime whose buffers own their memory, a file system that cannot be mapped: callers read instead.
-    if (view === -osConstants.errno.ENOTSUP || view === -osConstants.errno.ENODEV) return undefined
+    // Buffers that must own their memory, a file system that cannot be mapped, too many maps: callers read instead.
+    const { ENOTSUP, ENODEV, ENOMEM, EPERM } = osConstants.errno
+    if ([ENOTSUP, ENODEV, ENOMEM, EPERM].some((errno) => view === -errno)) return undefined
     if (typeof view === 'number') throw systemError(view, 'mmap', this.path)
     return new RealFileMap(view)
   }

@@ -14,6 +14,7 @@ import type {
   AdminRequest,
   BatchListener,
   BatchMemory,
+  CommitState,
   OffsetAndTimestamp,
   OffsetSpec,
   PartitionEnds,
@@ -80,10 +81,10 @@ export class AckProbe implements Transport {
     const startedMs = this.#startedMs.get(memory) ?? this.intendedMs
     const count = memory.view.getInt32(memory.start + RECORD_COUNT)
     const measured: BatchListener = {
-      onAppended: (baseOffset, timestamp) => {
+      onAppended: (baseOffset, timestamp, generation) => {
         if (acks === -1) this.#await(topic, partition, { endOffset: baseOffset + count, startedMs })
         else this.#record(startedMs, this.#clock.now())
-        listener.onAppended(baseOffset, timestamp)
+        listener.onAppended(baseOffset, timestamp, generation)
       },
       onFailed: (error: ErrorData, isUnknown: boolean) => listener.onFailed(error, isUnknown),
     }
@@ -96,6 +97,14 @@ export class AckProbe implements Transport {
     const lane = this.#uncommitted.get(key)
     if (lane === undefined) this.#uncommitted.set(key, { topic, partition, batches: [batch] })
     else lane.batches.push(batch)
+  }
+
+  commitState(topic: string, partition: number, endOffset: number, generation: number): CommitState {
+    return this.#inner.commitState(topic, partition, endOffset, generation)
+  }
+
+  wake(): void {
+    this.#inner.wake()
   }
 
   poll(): void {

@@ -34,6 +34,7 @@ export interface RssTrend {
   readonly samples: number
   /** Medians of the first and the last quarter. */
   readonly firstQuarterBytes: number
+  readonly secondQuarterBytes: number
   readonly lastQuarterBytes: number
   /** Theil-Sen slope over the last three quarters. */
   readonly slopeBytesPerMinute: number
@@ -90,6 +91,7 @@ export function toJson(result: BenchResult): Record<string, unknown> {
           rss: {
             samples: rss.samples,
             first_quarter_bytes: Math.round(rss.firstQuarterBytes),
+            second_quarter_bytes: Math.round(rss.secondQuarterBytes),
             last_quarter_bytes: Math.round(rss.lastQuarterBytes),
             slope_bytes_per_minute: Math.round(rss.slopeBytesPerMinute),
           },

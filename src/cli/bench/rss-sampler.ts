@@ -34,6 +34,7 @@ export function rssTrend(samples: readonly number[]): RssTrend | undefined {
   return {
     samples: samples.length,
     firstQuarterBytes: median(samples.slice(0, quarter)),
+    secondQuarterBytes: median(samples.slice(quarter, 2 * quarter)),
     lastQuarterBytes: median(samples.slice(-quarter)),
     slopeBytesPerMinute: theilSen(samples.slice(quarter)) * (60_000 / INTERVAL_MS),
   }

@@ -9,6 +9,7 @@ it('memory that grows by a megabyte a second has that slope, and the quarters te
   expect(trend).toEqual({
     samples: 100,
     firstQuarterBytes: 12 * MB,
+    secondQuarterBytes: 37 * MB,
     lastQuarterBytes: 87 * MB,
     slopeBytesPerMinute: 60 * MB,
   })

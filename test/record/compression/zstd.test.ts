@@ -245,7 +245,8 @@ describe('the encoder in TypeScript', () => {
   })
 
   it('reaches back no further than its window', () => {
-    const noise = sample('random', 3 << 20, seed)
+    // One noise for all: through noise the encoder takes longer and longer steps, and may step over a repetition.
+    const noise = sample('random', 3 << 20, 1)
     noise.copyWithin((1 << 20) + 5000, 0, 5000) // Just out of reach.
     noise.copyWithin((3 << 20) - 5000, (2 << 20) - 4000, (2 << 20) + 1000) // Just within.
     const packed = compressZstdInTypeScript(noise)
