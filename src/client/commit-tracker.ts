@@ -1,8 +1,8 @@
 /**
  * CommitTracker: batches of acks=all that are written and wait for the disk.
  *
- * A batch is committed when the partition's committed offset has passed its last record, in a log that still has it: one
- * that was opened anew after a fault may have lost it and have others in its place. The tracker sleeps in the
+ * A batch is committed when the partition's committed offset has passed its last record, in a log that still has it: a
+ * log that was opened anew after a fault may have lost it, and have others in its place. The tracker sleeps in the
  * transport, which wakes when one of its partitions moves; it holds nothing while nothing waits.
  */
 import { UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'

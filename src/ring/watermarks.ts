@@ -105,8 +105,8 @@ export class Watermarks {
     return Atomics.load(this.#words, word(slot, GENERATION_I32))
   }
   /**
-   * Whether what generation `generation` held below `endOffset` is still in the log. False as well if the log was opened
-   * so often since that nobody knows any more.
+   * Whether what generation `generation` held below `endOffset` is still in the log. False as well if the log was
+   * opened so often since that nobody knows any more.
    */
   isKept(slot: number, generation: number, endOffset: number): boolean {
     for (;;) {
