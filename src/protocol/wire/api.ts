@@ -26,11 +26,13 @@ export interface ApiDeclaration<Q extends Fields, R extends Fields> {
 export class MessageCodec<F extends Fields> {
   readonly #fields: F
   readonly #flexibleSince: number
+  readonly #versions: readonly [first: number, last: number]
   readonly #compiled: StructCodec[] = []
 
-  constructor(fields: F, flexibleSince: number) {
+  constructor(fields: F, flexibleSince: number, versions: readonly [first: number, last: number] = [0, Infinity]) {
     this.#fields = fields
     this.#flexibleSince = flexibleSince
+    this.#versions = versions
   }
 
   /** Throws WireFormatError. */
@@ -44,6 +46,8 @@ export class MessageCodec<F extends Fields> {
   }
 
   #codec(version: number): StructCodec {
+    const [first, last] = this.#versions
+    assert(version >= first && version <= last, 'whoever reads or writes a version has asked whether there is one')
     return (this.#compiled[version] ??= compileStruct(this.#fields, version, version >= this.#flexibleSince))
   }
 }
@@ -65,8 +69,8 @@ export class Api<Q extends Fields = Fields, R extends Fields = Fields> {
     this.firstVersion = first
     this.lastVersion = last
     this.flexibleSince = flexibleSince
-    this.request = new MessageCodec(request, flexibleSince)
-    this.response = new MessageCodec(response, flexibleSince)
+    this.request = new MessageCodec(request, flexibleSince, versions)
+    this.response = new MessageCodec(response, flexibleSince, versions)
   }
 
   has(version: number): boolean {
@@ -77,6 +81,10 @@ export class Api<Q extends Fields = Fields, R extends Fields = Fields> {
     return version >= this.flexibleSince
   }
 }
+
+/** What a request, or a response, of an API decodes to. */
+export type RequestOf<A> = A extends Api<infer Q, infer _R> ? Decoded<Q> : never
+export type ResponseOf<A> = A extends Api<infer _Q, infer R> ? Decoded<R> : never
 
 /** Throws WireFormatError if bytes are left: the message was not what its version says. */
 export function expectEnd(reader: WireReader, what: string): void {

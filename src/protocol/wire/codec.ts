@@ -48,7 +48,7 @@ export function compileStruct(fields: Fields, version: number, isFlexible: boole
       if (options.ignorable !== true) absent.push({ name, default: fallback })
       continue
     }
-    const codec = compileType(type, version, isFlexible && options.inflexible !== true, isNullable)
+    const codec = compileType(name, type, version, isFlexible && options.inflexible !== true, isNullable)
     const isTagged = tag !== undefined && version >= tagSince
     assert(!isTagged || isFlexible, 'tagged fields are of flexible versions')
     const field = { name, codec, default: fallback, tag: isTagged ? tag : undefined }
@@ -97,7 +97,8 @@ export function compileStruct(fields: Fields, version: number, isFlexible: boole
     write(writer, value) {
       const source = value as Record<string, unknown>
       for (const { name, default: fallback } of absent) {
-        if (!isDefault(source[name], fallback)) throw new WireFormatError(`${name} cannot be said in version ${version}`)
+        if (!isDefault(source[name], fallback))
+          throw new WireFormatError(`${name} cannot be said in version ${version}`)
       }
       for (const { name, codec, default: fallback } of plain) {
         const given = source[name]
@@ -108,39 +109,39 @@ export function compileStruct(fields: Fields, version: number, isFlexible: boole
   }
 }
 
-function compileType(type: WireType, version: number, isFlexible: boolean, isNullable: boolean): Codec {
+function compileType(name: string, type: WireType, version: number, isFlexible: boolean, isNullable: boolean): Codec {
   switch (type.kind) {
     case 'array':
-      return compileArray(compileType(type.element, version, isFlexible, false), isFlexible, isNullable)
+      return compileArray(name, compileType(name, type.element, version, isFlexible, false), isFlexible, isNullable)
     case 'struct': {
       const codec = compileStruct(type.fields, version, isFlexible)
       return isNullable ? nullableStruct(codec) : codec
     }
     case 'string':
-      return stringCodec(isFlexible, isNullable)
+      return stringCodec(name, isFlexible, isNullable)
     case 'bytes':
     case 'records':
-      return bytesCodec(isFlexible, isNullable)
+      return bytesCodec(name, isFlexible, isNullable)
     default:
       return FIXED[type.kind]
   }
 }
 
-function compileArray(element: Codec, isFlexible: boolean, isNullable: boolean): Codec {
+function compileArray(name: string, element: Codec, isFlexible: boolean, isNullable: boolean): Codec {
   // An element of no bytes at all would let a count stand for memory that nobody sent.
   const elementBytesMin = Math.max(1, element.bytesMin)
   return {
     bytesMin: isFlexible ? 1 : 4,
     read(reader) {
       const count = reader.arrayLength(isFlexible, elementBytesMin)
-      if (count < 0) return nullOr(isNullable, 'array', reader)
+      if (count < 0) return nullIf(isNullable, name)
       const values = new Array<unknown>(count)
       for (let i = 0; i < count; i++) values[i] = element.read(reader)
       return values
     },
     write(writer, value) {
       const values = value as readonly unknown[] | null
-      if (values === null) assert(isNullable, 'a null array may be null')
+      if (values === null) nullIf(isNullable, name)
       writer.length(values === null ? -1 : values.length, isFlexible)
       if (values !== null) for (const each of values) element.write(writer, each)
     },
@@ -159,30 +160,30 @@ function nullableStruct(codec: Codec): Codec {
   }
 }
 
-function stringCodec(isFlexible: boolean, isNullable: boolean): Codec {
+function stringCodec(name: string, isFlexible: boolean, isNullable: boolean): Codec {
   return {
     bytesMin: isFlexible ? 1 : 2,
     read(reader) {
       const length = reader.stringLength(isFlexible)
-      return length < 0 ? nullOr(isNullable, 'string', reader) : reader.text(length)
+      return length < 0 ? nullIf(isNullable, name) : reader.text(length)
     },
     write(writer, value) {
-      if (value === null) assert(isNullable, 'a null string may be null')
+      if (value === null) nullIf(isNullable, name)
       writer.string(value as string | null, isFlexible)
     },
   }
 }
 
-function bytesCodec(isFlexible: boolean, isNullable: boolean): Codec {
+function bytesCodec(name: string, isFlexible: boolean, isNullable: boolean): Codec {
   return {
     bytesMin: isFlexible ? 1 : 4,
     read(reader) {
       const length = reader.bytesLength(isFlexible)
-      return length < 0 ? nullOr(isNullable, 'bytes', reader) : reader.subarray(length)
+      return length < 0 ? nullIf(isNullable, name) : reader.subarray(length)
     },
     write(writer, value) {
       if (value === null || value instanceof Uint8Array) {
-        if (value === null) assert(isNullable, 'null bytes may be null')
+        if (value === null) nullIf(isNullable, name)
         writer.bytes(value, isFlexible)
         return
       }
@@ -193,8 +194,8 @@ function bytesCodec(isFlexible: boolean, isNullable: boolean): Codec {
   }
 }
 
-function nullOr(isNullable: boolean, what: string, reader: WireReader): null {
-  if (!isNullable) throw new WireFormatError(`has null for ${what} before byte ${reader.position}`)
+function nullIf(isNullable: boolean, name: string): null {
+  if (!isNullable) throw new WireFormatError(`${name} is null, which its version does not know`)
   return null
 }
 
@@ -226,7 +227,7 @@ function defaultOf(type: WireType, options: FieldOptions): unknown {
     case 'array':
       return NOTHING
     case 'struct':
-      return options.nullableSince === undefined ? defaultStruct(type.fields) : null
+      return defaultStruct(type.fields)
     case 'string':
       return ''
     case 'bytes':

@@ -6,7 +6,7 @@
  *   since, until    first and last version that have the field; default: all
  *   nullableSince   first version in which it may be null
  *   default         its value where a version lacks it, and when the sender leaves it out; by itself 0, '', false, [],
- *                   null for what may be null in all versions
+ *                   a struct of defaults, and null for records alone: what may be null is null only if this says so
  *   ignorable       a sender may set it although the version lacks it: it is not sent then. Otherwise that is an error
  *   tag, tagSince   a tagged field (KIP-482) with this number, from this version on
  *   inflexible      keeps its old form in flexible versions (the header's client id)

@@ -4,9 +4,10 @@
  * Every read is checked against the end of the frame, every count against what is left of it, before anything is
  * allocated: a frame that lies costs no more than its own size. Byte fields are views of the frame, not copies.
  */
+import { assert } from '../../base/assert.ts'
 import { getInt64 } from '../../base/int64.ts'
 import { uuidFromBytes, UUID_BYTES } from '../../base/uuid.ts'
-import { WireFormatError } from './wire-error.ts'
+import { STRING_BYTES_MAX, WireFormatError } from './wire-error.ts'
 
 /** Elements of all arrays of a message together. Kafka 4.4 draws the same line for each array. */
 const ELEMENTS_MAX = 1_000_000
@@ -21,6 +22,7 @@ export class WireReader {
   #elementsLeft = ELEMENTS_MAX
 
   constructor(bytes: Uint8Array, position = 0, end = bytes.length) {
+    assert(position >= 0 && position <= end && end <= bytes.length, 'a frame lies inside its bytes')
     this.bytes = bytes
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.#text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -81,8 +83,10 @@ export class WireReader {
   }
 
   unsignedVarint(): number {
-    let value = 0
-    for (let i = 0; i < LENGTH_VARINT_BYTES_MAX; i++) {
+    const first = this.view.getUint8(this.take(1))
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    for (let i = 1; i < LENGTH_VARINT_BYTES_MAX; i++) {
       const byte = this.view.getUint8(this.take(1))
       value += (byte & 0x7f) * 2 ** (7 * i)
       if (byte < 0x80) {
@@ -93,12 +97,17 @@ export class WireReader {
     throw new WireFormatError(`has a varint beyond 32 bits before byte ${this.position}`)
   }
 
-  /** -1 for null. */
+  /** Below 0 for null. */
   stringLength(isFlexible: boolean): number {
-    return isFlexible ? this.unsignedVarint() - 1 : this.int16()
+    if (!isFlexible) return this.int16()
+    const length = this.unsignedVarint() - 1
+    if (length > STRING_BYTES_MAX) {
+      throw new WireFormatError(`has a string of length=${length} at byte ${this.position}, over ${STRING_BYTES_MAX}`)
+    }
+    return length
   }
 
-  /** -1 for null. */
+  /** Below 0 for null. */
   bytesLength(isFlexible: boolean): number {
     return isFlexible ? this.unsignedVarint() - 1 : this.int32()
   }

@@ -7,7 +7,7 @@
 import { assert } from '../../base/assert.ts'
 import { setInt64 } from '../../base/int64.ts'
 import { UUID_BYTES, uuidToBytes } from '../../base/uuid.ts'
-import { WireFormatError } from './wire-error.ts'
+import { STRING_BYTES_MAX, WireFormatError } from './wire-error.ts'
 
 /** Bytes of a message that are elsewhere. */
 export interface ExternalBytes {
@@ -17,7 +17,6 @@ export interface ExternalBytes {
 export type WirePiece<E extends ExternalBytes = ExternalBytes> = Uint8Array | E
 
 const INITIAL_BYTES = 512
-const INT16_MAX = 0x7fff
 
 export class WireWriter {
   #bytes: Uint8Array
@@ -56,31 +55,38 @@ export class WireWriter {
   }
 
   int8(value: number): void {
+    assert(value === (value << 24) >> 24, 'an int8 has 8 bits')
     const at = this.claim(1)
     this.#view.setInt8(at, value)
   }
 
   int16(value: number): void {
+    assert(value === (value << 16) >> 16, 'an int16 has 16 bits')
     const at = this.claim(2)
     this.#view.setInt16(at, value)
   }
 
   uint16(value: number): void {
+    assert(value === (value & 0xffff), 'a uint16 has 16 bits')
     const at = this.claim(2)
     this.#view.setUint16(at, value)
   }
 
   int32(value: number): void {
+    assert(value === (value | 0), 'an int32 has 32 bits')
     const at = this.claim(4)
     this.#view.setInt32(at, value)
   }
 
   uint32(value: number): void {
+    assert(value === value >>> 0, 'a uint32 has 32 bits')
     const at = this.claim(4)
     this.#view.setUint32(at, value)
   }
 
+  /** A client may have sent what is only approximately known here, and answers repeat some fields: no assertion. */
   int64(value: number): void {
+    if (!Number.isSafeInteger(value)) throw new WireFormatError(`int64=${value} is not a safe integer`)
     const at = this.claim(8)
     setInt64(this.#view, at, value)
   }
@@ -105,16 +111,21 @@ export class WireWriter {
     assert(value >= 0 && value <= 0xffff_ffff, 'an unsigned varint has 32 bits')
     let rest = value
     while (rest >= 0x80) {
-      this.int8((rest & 0x7f) | 0x80)
+      this.#byte((rest & 0x7f) | 0x80)
       rest = Math.floor(rest / 0x80)
     }
-    this.int8(rest)
+    this.#byte(rest)
+  }
+
+  #byte(value: number): void {
+    const at = this.claim(1)
+    this.#bytes[at] = value
   }
 
   /** null by a length of -1. */
   string(value: string | null, isFlexible: boolean): void {
     const length = value === null ? -1 : Buffer.byteLength(value)
-    if (length > INT16_MAX) throw new WireFormatError(`a string has length=${length}, over ${INT16_MAX}`)
+    if (length > STRING_BYTES_MAX) throw new WireFormatError(`a string has length=${length}, over ${STRING_BYTES_MAX}`)
     if (isFlexible) this.unsignedVarint(length + 1)
     else this.int16(length)
     if (value === null) return
