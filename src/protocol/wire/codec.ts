@@ -74,9 +74,12 @@ export function compileStruct(fields: Fields, version: number, isFlexible: boole
     }
   }
   const writeTags = (writer: WireWriter, source: Record<string, unknown>): void => {
-    const present = tagged.filter((field) => !isDefault(source[field.name], field.default))
-    writer.unsignedVarint(present.length)
-    for (const { name, codec, tag } of present) {
+    let count = 0
+    for (const { name, default: fallback } of tagged) if (!isDefault(source[name], fallback)) count += 1
+    writer.unsignedVarint(count)
+    if (count === 0) return // As good as always: those that are set are rare.
+    for (const { name, codec, tag, default: fallback } of tagged) {
+      if (isDefault(source[name], fallback)) continue
       const value = new WireWriter()
       codec.write(value, source[name])
       const bytes = value.finish()

@@ -1,0 +1,142 @@
+/**
+ * Messages that Kafka's own classes wrote (test/fixtures/protocol), in every version of every API: their bytes decode to
+ * the values that Kafka has, defaults of absent fields included, and the values encode to the same bytes.
+ */
+import { readFileSync } from 'node:fs'
+import { brotliDecompressSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { APIS } from '../../../src/protocol/messages/apis.ts'
+import { type Api, expectEnd } from '../../../src/protocol/wire/api.ts'
+import {
+  readRequestHeader,
+  readResponseHeader,
+  writeRequestHeader,
+  writeResponseHeader,
+} from '../../../src/protocol/wire/headers.ts'
+import { WireFormatError } from '../../../src/protocol/wire/wire-error.ts'
+import { WireReader } from '../../../src/protocol/wire/wire-reader.ts'
+import { WireWriter } from '../../../src/protocol/wire/wire-writer.ts'
+import { mulberry32, testSeed } from '../../random.ts'
+
+interface ApiLine {
+  readonly api: number
+  readonly name: string
+  readonly versions: readonly [number, number]
+  readonly flexibleSince: number | null
+}
+
+interface MessageLine {
+  readonly api: number
+  readonly direction: 'request' | 'response'
+  readonly version: number
+  readonly header: string
+  readonly bytes: string
+  readonly values: unknown
+}
+
+const FIXTURE = new URL('../../fixtures/protocol/messages-4.3.1.jsonl.br', import.meta.url)
+const CORRELATION_ID = 0x01020304
+const MESSAGES_EACH = 3
+
+const lines = brotliDecompressSync(readFileSync(FIXTURE)).toString().trimEnd().split('\n')
+const parsed = lines.map((line) => JSON.parse(line) as ApiLine | MessageLine)
+const apiLines = parsed.filter((line): line is ApiLine => 'name' in line)
+const messageLines = parsed.filter((line): line is MessageLine => 'bytes' in line)
+const seed = testSeed()
+
+/** Decoded values in the form of the fixture: bytes in base64. */
+function comparable(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (Array.isArray(value)) return value.map(comparable)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, comparable(each)]))
+}
+
+function decode(api: Api, { direction, version }: MessageLine, bytes: Uint8Array): Record<string, unknown> {
+  const reader = new WireReader(bytes)
+  const value = api[direction].read(reader, version)
+  expectEnd(reader, api.name)
+  return value
+}
+
+function encode(api: Api, { direction, version }: MessageLine, value: Record<string, unknown>): string {
+  const writer = new WireWriter()
+  api[direction].write(writer, version, value)
+  return Buffer.from(writer.finish()).toString('base64')
+}
+
+it('the APIs, their versions and the first flexible ones are those of Kafka 4.3.1', () => {
+  const ours = APIS.map(({ key, name, firstVersion, lastVersion, flexibleSince }) => ({
+    api: key,
+    name,
+    versions: [firstVersion, lastVersion],
+    flexibleSince: flexibleSince === Infinity ? null : flexibleSince,
+  }))
+  expect(ours).toEqual(apiLines)
+})
+
+describe.each(APIS.map((api) => [api.name, api] as const))('%s', (_name, api) => {
+  const messages = messageLines.filter((line) => line.api === api.key)
+
+  it('has messages of every version, both ways', () => {
+    expect(messages.length).toBe((api.lastVersion - api.firstVersion + 1) * 2 * MESSAGES_EACH)
+  })
+
+  it('decodes to the values that Kafka has, and encodes to its bytes', () => {
+    for (const line of messages) {
+      const { direction, version, bytes, values } = line
+      const what = `${direction} version ${version} ${bytes}`
+      const decoded = decode(api, line, Buffer.from(bytes, 'base64'))
+      expect(comparable(decoded), what).toEqual(values)
+      expect(encode(api, line, decoded), what).toBe(bytes)
+    }
+  })
+
+  it('has its headers', () => {
+    for (const { direction, version, header } of messages) {
+      const what = `${direction} version ${version}`
+      const [reader, writer] = [new WireReader(Buffer.from(header, 'base64')), new WireWriter()]
+      if (direction === 'request') {
+        const expected = { apiKey: api.key, apiVersion: version, correlationId: CORRELATION_ID, clientId: 'řeka' }
+        expect(readRequestHeader(reader, api, version), what).toEqual(expected)
+        writeRequestHeader(writer, api, expected)
+      } else {
+        expect(readResponseHeader(reader, api, version), what).toBe(CORRELATION_ID)
+        writeResponseHeader(writer, api, version, CORRELATION_ID)
+      }
+      expect(reader.remainingBytes, what).toBe(0)
+      expect(Buffer.from(writer.finish()).toString('base64'), what).toBe(header)
+    }
+  })
+
+  it(`cut anywhere, or with a byte changed, is a WireFormatError or a message (SEED=${seed})`, () => {
+    const random = mulberry32(seed + api.key)
+    for (const line of messages) {
+      const frame = Buffer.from(line.bytes, 'base64')
+      for (let length = 0; length < frame.length; length++) {
+        expect(isMessage(api, line, frame.subarray(0, length)), `${line.bytes} length=${length}`).toBe(false)
+      }
+      for (let i = 0; i < 20 && frame.length > 0; i++) {
+        const mutant = Buffer.from(frame)
+        mutant[Math.floor(random() * frame.length)] = Math.floor(random() * 256)
+        isMessage(api, line, mutant)
+      }
+    }
+  })
+})
+
+function isMessage(api: Api, line: MessageLine, bytes: Uint8Array): boolean {
+  try {
+    decode(api, line, bytes)
+    return true
+  } catch (error) {
+    if (error instanceof WireFormatError) return false
+    throw new Error(`SEED=${seed} ${Buffer.from(bytes).toString('hex')}`, { cause: error })
+  }
+}
+
+it('nothing in the fixture is left over, and this is how much there was', () => {
+  const versions = APIS.reduce((sum, { firstVersion, lastVersion }) => sum + lastVersion - firstVersion + 1, 0)
+  console.log(`protocol vectors: ${APIS.length} APIs, ${versions} versions, ${messageLines.length} messages both ways`)
+  expect(messageLines.length).toBe(versions * 2 * MESSAGES_EACH)
+})
