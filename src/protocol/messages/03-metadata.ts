@@ -1,7 +1,7 @@
 /**
  * Metadata: brokers, topics, partitions and their leaders.
  *
- * All topics: an empty array in version 0, null later; from 1 on an empty array is none. A topic may go by id from 12 on.
+ * All topics: an empty array in version 0, null later, when an empty array is none. A topic may go by id from 12 on.
  */
 import { Api } from '../wire/api.ts'
 import { array, boolean, int16, int32, string, uuid } from '../wire/schema.ts'

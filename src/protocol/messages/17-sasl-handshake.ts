@@ -1,5 +1,7 @@
 /**
- * SaslHandshake: the mechanism of an authentication. In version 0 raw SASL tokens follow, without any header. Never flexible.
+ * SaslHandshake: the mechanism of an authentication.
+ *
+ * After version 0 raw SASL tokens follow, without any header. Never flexible.
  */
 import { Api } from '../wire/api.ts'
 import { array, int16, string } from '../wire/schema.ts'

@@ -1,5 +1,7 @@
 /**
- * CreateTopics: creates topics. Replicas are either counted or assigned, then numPartitions and replicationFactor are -1.
+ * CreateTopics: creates topics.
+ *
+ * Replicas are counted, or assigned: then numPartitions and replicationFactor are -1.
  */
 import { Api } from '../wire/api.ts'
 import { array, boolean, int16, int32, int8, string, uuid } from '../wire/schema.ts'

@@ -1,5 +1,7 @@
 /**
- * OffsetForLeaderEpoch: where a leader epoch ends. The replica id of a consumer is -1; by default it is -2, somebody debugging.
+ * OffsetForLeaderEpoch: where a leader epoch ends.
+ *
+ * A consumer's replica id is -1; the default, -2, is somebody debugging.
  */
 import { Api } from '../wire/api.ts'
 import { array, int16, int32, int64, string } from '../wire/schema.ts'

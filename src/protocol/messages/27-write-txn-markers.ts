@@ -1,5 +1,7 @@
 /**
- * WriteTxnMarkers: writes the markers that end transactions: sent by coordinators, and by the tool that aborts hanging ones.
+ * WriteTxnMarkers: writes the markers that end transactions.
+ *
+ * Sent by coordinators, and by the tool that aborts a hanging transaction.
  */
 import { Api } from '../wire/api.ts'
 import { array, boolean, int16, int32, int64, int8, string } from '../wire/schema.ts'

@@ -83,8 +83,8 @@ export class Api<Q extends Fields = Fields, R extends Fields = Fields> {
 }
 
 /** What a request, or a response, of an API decodes to. */
-export type RequestOf<A> = A extends Api<infer Q, infer _R> ? Decoded<Q> : never
-export type ResponseOf<A> = A extends Api<infer _Q, infer R> ? Decoded<R> : never
+export type RequestOf<A> = A extends Api<infer Q, Fields> ? Decoded<Q> : never
+export type ResponseOf<A> = A extends Api<Fields, infer R> ? Decoded<R> : never
 
 /** Throws WireFormatError if bytes are left: the message was not what its version says. */
 export function expectEnd(reader: WireReader, what: string): void {

@@ -125,7 +125,15 @@ function compileType(name: string, type: WireType, version: number, isFlexible: 
     case 'bytes':
     case 'records':
       return bytesCodec(name, isFlexible, isNullable)
-    default:
+    case 'int8':
+    case 'int16':
+    case 'uint16':
+    case 'int32':
+    case 'uint32':
+    case 'int64':
+    case 'float64':
+    case 'boolean':
+    case 'uuid':
       return FIXED[type.kind]
   }
 }
@@ -241,7 +249,13 @@ function defaultOf(type: WireType, options: FieldOptions): unknown {
       return false
     case 'uuid':
       return ZERO_UUID
-    default:
+    case 'int8':
+    case 'int16':
+    case 'uint16':
+    case 'int32':
+    case 'uint32':
+    case 'int64':
+    case 'float64':
       return 0
   }
 }

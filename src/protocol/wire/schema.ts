@@ -57,11 +57,13 @@ export type Fields = Readonly<Record<string, Field<unknown>>>
 export type Decoded<F extends Fields> = { -readonly [K in keyof F]: F[K] extends Field<infer T> ? T : never }
 
 /** What encoding takes: fields may be left out, and are then their default. Structs inside likewise. */
-export type Encodable<T> = T extends Uint8Array | string | number | boolean | null | ExternalBytes
-  ? T
-  : T extends readonly (infer E)[]
-    ? readonly Encodable<E>[]
-    : { readonly [K in keyof T]?: Encodable<T[K]> }
+export type Encodable<T> = unknown extends T
+  ? unknown // Of an API that is known at run time only.
+  : T extends Uint8Array | string | number | boolean | null | ExternalBytes
+    ? T
+    : T extends readonly (infer E)[]
+      ? readonly Encodable<E>[]
+      : { readonly [K in keyof T]?: Encodable<T[K]> }
 
 type Nullable<T, O> = O extends { readonly nullableSince: number } ? T | null : T
 

@@ -1,12 +1,12 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.BinaryNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.PrintStream;
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
+import java.lang.reflect.ParameterizedType;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -17,10 +17,12 @@ import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.UnsupportedVersionException;
+import org.apache.kafka.common.message.ApiMessageType;
 import org.apache.kafka.common.message.RequestHeaderData;
 import org.apache.kafka.common.message.ResponseHeaderData;
-import org.apache.kafka.common.protocol.ApiMessageType;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.MessageUtil;
@@ -29,20 +31,25 @@ import org.apache.kafka.common.protocol.types.Schema;
 import org.apache.kafka.common.protocol.types.Struct;
 import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.protocol.types.Type;
-import org.apache.kafka.common.record.MemoryRecords;
+import org.apache.kafka.common.record.internal.BaseRecords;
+import org.apache.kafka.common.record.internal.MemoryRecords;
 
 /**
  * Messages as Kafka writes them, one JSON object a line, the same on each run. Arguments: the keys of the APIs.
  *
  *   {api, name, versions: [first, last], flexibleSince}              once for each API; flexibleSince null if never
  *   {api, direction, version, header, bytes, values}                 header and bytes in base64
+ *   {api, direction, alone, frames: [base64 or null, ...]}           one frame for each version
  *
- * Each API, direction and version has one message of defaults and two of values drawn by Kafka's own schema of that
+ * Each API, direction and version has one message of defaults and six of values drawn by Kafka's own schema of that
  * version. `values` holds every field of the message object, those that the version lacks too: their defaults count.
  * It is made by reflection and held against what Kafka's own JSON converter says.
+ *
+ * `alone` sets a single field, at any depth, and leaves all others at their default; null where Kafka refuses to write
+ * it. So each field shows which versions have it, know its null, and let a sender set it although they lack it.
  */
 public final class MessageVectors {
-    private static final int DRAWN_MESSAGES = 2;
+    private static final int DRAWN_MESSAGES = 6;
     private static final int CORRELATION_ID = 0x01020304;
     private static final long SAFE_MAX = (1L << 53) - 1;
     private static final JsonNodeFactory JSON = JsonNodeFactory.instance;
@@ -69,6 +76,82 @@ public final class MessageVectors {
                 writeMessage(type, "response", version, i, type.newResponse(), type.responseSchemas()[version]);
             }
         }
+        Message request = type.newRequest();
+        Message response = type.newResponse();
+        writeAlone(type, "request", request, request, alone -> alone);
+        writeAlone(type, "response", response, response, alone -> alone);
+    }
+
+    /** Sets the fields of `struct`, which is somewhere in `message`, one by one; `around` wraps its JSON up to there. */
+    private static void writeAlone(
+        ApiMessageType type, String direction, Message message, Object struct, UnaryOperator<JsonNode> around
+    ) throws ReflectiveOperationException {
+        for (Field field : fields(struct)) {
+            Object original = field.get(struct);
+            Object other = otherThan(original, field);
+            UnaryOperator<JsonNode> here = value -> around.apply(JSON.objectNode().set(field.getName(), value));
+            field.set(struct, other);
+            writeFrames(type, direction, message, here.apply(dumpValue(other, true)));
+            Object element = other instanceof Collection<?> list ? list.iterator().next() : other;
+            if (element instanceof Message && element == other) writeAlone(type, direction, message, element, here);
+            else if (element instanceof Message) {
+                writeAlone(type, direction, message, element, value -> here.apply(JSON.arrayNode().add(value)));
+            }
+            if (!field.getType().isPrimitive() && field.getType() != Uuid.class) { // A UUID is null nowhere.
+                field.set(struct, null);
+                writeFrames(type, direction, message, here.apply(NullNode.instance));
+            }
+            field.set(struct, original);
+        }
+    }
+
+    private static void writeFrames(ApiMessageType type, String direction, Message message, JsonNode alone) {
+        ObjectNode line = JSON.objectNode().put("api", type.apiKey()).put("direction", direction);
+        line.set("alone", alone);
+        ArrayNode frames = line.putArray("frames");
+        boolean isRefused = true;
+        for (short version = type.lowestSupportedVersion(); version <= type.highestSupportedVersion(false); version++) {
+            try {
+                frames.add(base64(MessageUtil.toByteBufferAccessor(message, version).buffer()));
+                isRefused = false;
+            } catch (UnsupportedVersionException | NullPointerException refused) {
+                frames.addNull();
+            }
+        }
+        if (!isRefused) OUT.println(line); // Else a null that no version knows, or a field of an unstable version.
+    }
+
+    private static Object otherThan(Object value, Field field) throws ReflectiveOperationException {
+        Class<?> type = field.getType();
+        if (type == boolean.class) return !(Boolean) value;
+        if (type == byte.class) return (byte) 5;
+        if (type == short.class) return (short) 5;
+        if (type == int.class) return 5;
+        if (type == long.class) return 5L;
+        if (type == double.class) return 0.5;
+        if (type == String.class) return "a";
+        if (type == Uuid.class) return new Uuid(5, 5);
+        if (type == byte[].class) return new byte[] {5};
+        if (type == ByteBuffer.class) return ByteBuffer.wrap(new byte[] {5});
+        if (BaseRecords.class.isAssignableFrom(type)) return MemoryRecords.readableRecords(ByteBuffer.wrap(new byte[] {5}));
+        if (Message.class.isAssignableFrom(type)) return type.getDeclaredConstructor().newInstance();
+        boolean isList = type == List.class;
+        ParameterizedType generic = (ParameterizedType) (isList ? field.getGenericType() : type.getGenericSuperclass());
+        Class<?> elementType = (Class<?>) generic.getActualTypeArguments()[0];
+        if (isList) return List.of(element(elementType));
+        Object list = type.getDeclaredConstructor().newInstance();
+        Collection.class.getMethod("add", Object.class).invoke(list, element(elementType));
+        return list;
+    }
+
+    private static Object element(Class<?> type) throws ReflectiveOperationException {
+        if (type == Byte.class) return (byte) 5;
+        if (type == Short.class) return (short) 5;
+        if (type == Integer.class) return 5;
+        if (type == Long.class) return 5L;
+        if (type == String.class) return "a";
+        if (type == Uuid.class) return new Uuid(5, 5);
+        return type.getDeclaredConstructor().newInstance();
     }
 
     private static void writeMessage(
@@ -180,29 +263,39 @@ public final class MessageVectors {
 
     // Values as JSON.
 
-    private static ObjectNode dump(Object struct) throws ReflectiveOperationException {
-        ObjectNode node = JSON.objectNode();
+    private static List<Field> fields(Object struct) {
+        List<Field> fields = new ArrayList<>();
         for (Field field : struct.getClass().getDeclaredFields()) {
             if (Modifier.isStatic(field.getModifiers()) || field.isSynthetic()) continue;
             if (List.of("_unknownTaggedFields", "next", "prev").contains(field.getName())) continue;
             field.setAccessible(true);
-            node.set(field.getName(), dumpValue(field.get(struct)));
+            fields.add(field);
         }
+        return fields;
+    }
+
+    private static ObjectNode dump(Object struct) throws ReflectiveOperationException {
+        ObjectNode node = JSON.objectNode();
+        for (Field field : fields(struct)) node.set(field.getName(), dumpValue(field.get(struct), false));
         return node;
     }
 
-    private static JsonNode dumpValue(Object value) throws ReflectiveOperationException {
+    /** `isAlone`: a struct stands for its defaults, and bytes are told from text. */
+    private static JsonNode dumpValue(Object value, boolean isAlone) throws ReflectiveOperationException {
         if (value == null) return NullNode.instance;
         if (value instanceof Boolean bool) return JSON.booleanNode(bool);
         if (value instanceof Double number) return JSON.numberNode(number);
         if (value instanceof Number number) return JSON.numberNode(number.longValue());
         if (value instanceof String || value instanceof Uuid) return JSON.textNode(value.toString());
-        if (value instanceof byte[] bytes) return BinaryNode.valueOf(bytes);
-        if (value instanceof ByteBuffer buffer) return JSON.binaryNode(Base64.getDecoder().decode(base64(buffer)));
-        if (value instanceof MemoryRecords records) return dumpValue(records.buffer());
-        if (value instanceof Message) return dump(value);
+        if (value instanceof MemoryRecords records) return dumpValue(records.buffer(), isAlone);
+        if (value instanceof byte[] bytes) return dumpValue(ByteBuffer.wrap(bytes), isAlone);
+        if (value instanceof ByteBuffer buffer) {
+            JsonNode text = JSON.textNode(base64(buffer));
+            return isAlone ? JSON.objectNode().set("base64", text) : text;
+        }
+        if (value instanceof Message) return isAlone ? JSON.objectNode() : dump(value);
         ArrayNode elements = JSON.arrayNode();
-        for (Object element : (Collection<?>) value) elements.add(dumpValue(element));
+        for (Object element : (Collection<?>) value) elements.add(dumpValue(element, isAlone));
         return elements;
     }
 
@@ -212,13 +305,13 @@ public final class MessageVectors {
         return (JsonNode) converter.getMethod("write", type, short.class).invoke(null, message, version);
     }
 
-    /** What Kafka's converter says otherwise, or null. It leaves out absent fields, and tells only the size of records. */
+    /** What Kafka's converter says otherwise, or null. It leaves out absent fields, and records are always empty. */
     private static String difference(String path, JsonNode kafka, JsonNode ours) {
         if (kafka.isObject()) {
             List<String> names = new ArrayList<>();
             kafka.fieldNames().forEachRemaining(names::add);
             for (String name : names) {
-                if (name.equals("recordsSizeInBytes")) continue;
+                if (name.equals("records")) continue;
                 if (!ours.has(name)) return path + "." + name + " is missing";
                 String difference = difference(path + "." + name, kafka.get(name), ours.get(name));
                 if (difference != null) return difference;
