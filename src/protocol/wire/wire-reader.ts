@@ -129,7 +129,7 @@ export class WireReader {
     const count = this.bytesLength(isFlexible)
     if (count < 0) return -1
     if (count * elementBytesMin > this.end - this.position || count > this.#elementsLeft) {
-      throw new WireFormatError(`has an array of count=${count} at byte ${this.position}, more than its bytes hold`)
+      throw new WireFormatError(`has an array of count=${count} at byte ${this.position}, more than a message holds`)
     }
     this.#elementsLeft -= count
     return count

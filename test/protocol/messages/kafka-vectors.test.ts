@@ -2,8 +2,6 @@
  * Messages that Kafka's own classes wrote (test/fixtures/protocol), in every version of every API: their bytes decode
  * to the values that Kafka has, defaults of absent fields included, and the values encode to the same bytes.
  */
-import { readFileSync } from 'node:fs'
-import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { APIS } from '../../../src/protocol/messages/apis.ts'
 import { type Api, expectEnd } from '../../../src/protocol/wire/api.ts'
@@ -17,55 +15,17 @@ import { WireFormatError } from '../../../src/protocol/wire/wire-error.ts'
 import { WireReader } from '../../../src/protocol/wire/wire-reader.ts'
 import { WireWriter } from '../../../src/protocol/wire/wire-writer.ts'
 import { mulberry32, testSeed } from '../../random.ts'
+import {
+  aloneLines,
+  apiLines,
+  CORRELATION_ID,
+  type Direction,
+  type MessageLine,
+  MESSAGES_EACH,
+  messageLines,
+} from './kafka-messages.ts'
 
-interface ApiLine {
-  readonly api: number
-  readonly name: string
-  readonly versions: readonly [number, number]
-  readonly flexibleSince: number | null
-}
-
-type Direction = 'request' | 'response'
-
-interface MessageLine {
-  readonly api: number
-  readonly direction: Direction
-  readonly version: number
-  readonly header: string
-  readonly bytes: string
-  readonly values: unknown
-}
-
-/** One field set, all others left out. A frame for each version of the API; null where Kafka refuses to write it. */
-interface AloneLine {
-  readonly api: number
-  readonly direction: Direction
-  readonly alone: Record<string, unknown>
-  readonly frames: readonly (string | null)[]
-}
-
-type Line = ApiLine | MessageLine | AloneLine
-
-const FIXTURE = new URL('../../fixtures/protocol/messages-4.3.1.jsonl.br', import.meta.url)
-const CORRELATION_ID = 0x01020304
-const MESSAGES_EACH = 7
-
-/** Kafka's objects have these already; the version that brings them to the wire is unstable. */
-const UNSTABLE_FIELDS = ['enable2Pc', 'keepPreparedTxn', 'ongoingTxnProducerId', 'ongoingTxnProducerEpoch']
-
-const lines = brotliDecompressSync(readFileSync(FIXTURE)).toString().trimEnd().split('\n')
-const parsed = lines.map((line) => JSON.parse(line, revive) as Line)
-const apiLines = parsed.filter((line): line is ApiLine => 'name' in line)
-const messageLines = parsed.filter((line): line is MessageLine => 'bytes' in line)
-const aloneLines = parsed.filter((line): line is AloneLine => 'alone' in line)
 const seed = testSeed()
-
-/** Bytes of a field set alone. */
-function revive(name: string, value: unknown): unknown {
-  if (UNSTABLE_FIELDS.includes(name)) return undefined
-  const isBytes = typeof value === 'object' && value !== null && 'base64' in value
-  return isBytes ? Buffer.from(value.base64 as string, 'base64') : value
-}
 
 /** Decoded values in the form of the fixture: bytes in base64. */
 function comparable(value: unknown): unknown {
