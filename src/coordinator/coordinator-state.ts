@@ -134,6 +134,6 @@ export class CoordinatorState implements GroupServices {
 
 /** What is left of a group whose own record is gone: pieces that compaction has not come to yet. */
 function finishConsumer(entry: GroupEntry, group: ConsumerGroup): void {
-  if (group.epoch === 0 && group.isEmpty) entry.consumer = undefined
+  if (group.isVoid) entry.consumer = undefined
   else group.finishLoad()
 }

@@ -253,7 +253,10 @@ export class GroupCoordinator {
     _context: RequestContext,
     reply: Reply<Classic.DeleteGroupsResponse>,
   ): void {
-    const results = request.groupsNames.map((groupId) => ({ groupId, errorCode: GroupError.NONE as number }))
+    const results: Classic.DeleteGroupsResponse['results'] = request.groupsNames.map((groupId) => ({
+      groupId,
+      errorCode: GroupError.NONE,
+    }))
     let left = results.length
     if (left === 0) reply({ throttleTimeMs: 0, results })
     for (const result of results) {

@@ -3,7 +3,7 @@
  * and the lane that orders its requests and appends. Offsets may be there without a group (consumers that choose their
  * partitions themselves) and outlive the group's kind.
  */
-import { ClassicGroup } from './classic/classic-group.ts'
+import { type ClassicGroup } from './classic/classic-group.ts'
 import { newClassicGroup } from './classic/rebalance.ts'
 import { ConsumerGroup } from './consumer/consumer-group.ts'
 import { expireConsumerMember } from './consumer/leave.ts'
@@ -40,13 +40,12 @@ export class GroupEntry implements GroupSeat {
 
   /** Forgetting it loses nothing. */
   get isVoid(): boolean {
-    const hasGroup = this.classic?.isVoid === false || this.consumer !== undefined
-    return !hasGroup && this.offsets.size === 0 && this.lane.isIdle
+    return !this.exists && this.lane.isIdle
   }
 
   /** A group in the sense of Kafka: of either kind, or offsets alone. */
   get exists(): boolean {
-    return this.classic !== undefined || this.consumer !== undefined || this.offsets.size > 0
+    return this.classic?.isVoid === false || this.consumer?.isVoid === false || this.offsets.size > 0
   }
 
   timer(fire: () => void): Timer {

@@ -27,7 +27,9 @@ export function assignUniform(input: AssignorInput): Map<string, Assignment> {
     .sort((one, other) => (one.memberId < other.memberId ? -1 : 1))
     .map((member): Share => ({ member, partitions: new Map(), count: 0 }))
   if (shares.length > 0) {
-    if (areAlike(input.members)) assignAlike(shares, input.partitionCounts)
+    const subscribed = input.members[0]!.topicIds
+    const alike = new Map([...input.partitionCounts].filter(([topicId]) => subscribed.has(topicId)))
+    if (areAlike(input.members)) assignAlike(shares, alike)
     else assignUnlike(shares, input.partitionCounts)
   }
   return new Map(shares.map(({ member, partitions }) => [member.memberId, partitions]))

@@ -64,6 +64,11 @@ export class ConsumerGroup {
     return this.subscriptions.size === 0
   }
 
+  /** Nothing of it is stored. */
+  get isVoid(): boolean {
+    return this.epoch === 0 && this.isEmpty
+  }
+
   get state(): 'Empty' | 'Assigning' | 'Reconciling' | 'Stable' {
     if (this.isEmpty) return 'Empty'
     if (this.epoch > this.targetEpoch) return 'Assigning'
@@ -115,10 +120,8 @@ export class ConsumerGroup {
   }
 
   #setMember(memberId: string, value: MemberSubscription | null): void {
-    const before = this.subscriptions.get(memberId)
-    if (before?.instanceId != null && this.#memberIdOf.get(before.instanceId) === memberId) {
-      this.#memberIdOf.delete(before.instanceId)
-    }
+    const instanceId = this.subscriptions.get(memberId)?.instanceId ?? null
+    if (instanceId !== null && this.#memberIdOf.get(instanceId) === memberId) this.#memberIdOf.delete(instanceId)
     setOrDelete(this.subscriptions, memberId, value)
     if (value === null) {
       this.#clearTimers(memberId)

@@ -54,8 +54,8 @@ function groupError(asked: AskedGroup, entry: GroupEntry | undefined, apiVersion
   if (entry?.exists !== true) return GroupError.GROUP_ID_NOT_FOUND
   const group = entry.consumer
   if (group === undefined) return GroupError.NONE
-  if (!group.subscriptions.has(asked.memberId!)) return GroupError.UNKNOWN_MEMBER_ID
-  const { memberEpoch } = group.current(asked.memberId!)
+  if (!group.subscriptions.has(asked.memberId)) return GroupError.UNKNOWN_MEMBER_ID
+  const { memberEpoch } = group.current(asked.memberId)
   return asked.memberEpoch === memberEpoch ? GroupError.NONE : GroupError.STALE_MEMBER_EPOCH
 }
 
