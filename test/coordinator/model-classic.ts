@@ -3,7 +3,7 @@
  * again when it is told to.
  */
 import type { JoinGroupResponse, SyncGroupResponse } from '../../src/coordinator/classic-messages.ts'
-import type { Answer, SimCoordinator } from './sim-coordinator.ts'
+import type { Answer, SimCoordinator, Awaited } from './sim-coordinator.ts'
 
 const RETRIABLE = new Set([14, 15, 16, 27])
 
@@ -28,7 +28,7 @@ export class ModelClassic {
     this.#metadata = name
   }
 
-  get answers(): Answer<unknown>[] {
+  get answers(): Awaited[] {
     return [this.#join, this.#sync, this.#beat].filter((answer) => answer !== undefined)
   }
 
@@ -116,7 +116,7 @@ export class ModelClassic {
     else if (errorCode !== 22 && !RETRIABLE.has(errorCode)) throw new Error(`answered errorCode=${errorCode}`)
   }
 
-  leave(sim: SimCoordinator): Answer<unknown> {
+  leave(sim: SimCoordinator): Awaited {
     const answer = sim.leave({
       memberId: this.memberId,
       ...(this.instanceId === null ? {} : { groupInstanceId: this.instanceId }),

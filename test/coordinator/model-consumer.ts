@@ -9,7 +9,7 @@ import type {
   TopicIdPartitions,
 } from '../../src/coordinator/consumer-messages.ts'
 import type { OffsetCommitResponse } from '../../src/coordinator/offset-messages.ts'
-import type { Answer, SimCoordinator } from './sim-coordinator.ts'
+import type { Answer, SimCoordinator, Awaited } from './sim-coordinator.ts'
 
 const RETRIABLE = new Set([14, 15, 16])
 const FENCED = new Set([25, 69, 82, 110])
@@ -44,7 +44,7 @@ export class ModelConsumer {
     this.#regex = regex
   }
 
-  get answers(): Answer<unknown>[] {
+  get answers(): Awaited[] {
     return [...(this.#heartbeat === undefined ? [] : [this.#heartbeat]), ...this.commits.map(({ answer }) => answer)]
   }
 
@@ -114,7 +114,7 @@ export class ModelConsumer {
   }
 
   /** Leaves by its own word; the answer does not matter to it. */
-  leave(sim: SimCoordinator): Answer<unknown> {
+  leave(sim: SimCoordinator): Awaited {
     const { groupId, instanceId } = this
     const answer = sim.beat(this.memberId, this.instanceId === null ? -1 : -2, { groupId, instanceId })
     this.restart()

@@ -12,7 +12,7 @@ import type { CoordinatorRecord } from '../../src/coordinator/records/record-cod
 import { testSeed } from '../random.ts'
 import { ModelClassic } from './model-classic.ts'
 import { ModelConsumer } from './model-consumer.ts'
-import { type Answer, SimCoordinator } from './sim-coordinator.ts'
+import { SimCoordinator, type Awaited } from './sim-coordinator.ts'
 
 /** FUZZ_SCALE=25 is the long run. */
 const RUNS = 10 * Number(process.env.FUZZ_SCALE ?? '1')
@@ -26,7 +26,7 @@ class Model {
   readonly consumers: ModelConsumer[] = []
   readonly classics: ModelClassic[] = []
   /** Answers that members no longer wait for, of this life of the coordinator. */
-  #orphans: Answer<unknown>[] = []
+  #orphans: Awaited[] = []
   readonly #acked = new Map<string, number>()
   #offset = 0
   #syncedGeneration = 0
@@ -57,7 +57,7 @@ class Model {
     else if (kind < 70) consumer.commit(sim, random, ++this.#offset)
     else if (kind < 80) sim.advance(random.below(1500))
     else if (kind < 90) this.#finishAppends()
-    else if (kind < 92) sim.isManual = random.chance(0.7)
+    else if (kind < 92) this.#changeDisk()
     else if (kind < 93) this.#orphans.push(...consumer.answers, consumer.leave(sim))
     else if (kind < 94 && classic.memberId !== '') this.#orphans.push(...classic.answers, classic.leave(sim))
     else if (kind < 95) this.#die(consumer, classic)
@@ -66,6 +66,11 @@ class Model {
     else if (kind < 98) this.#disconnect(consumer, classic)
     else if (kind < 99) this.#crash()
     this.#takeCommits()
+  }
+
+  #changeDisk(): void {
+    this.sim.isManual = this.random.chance(0.7)
+    while (!this.sim.isManual && this.sim.pending.length > 0) this.sim.finishAppend()
   }
 
   #finishAppends(): void {

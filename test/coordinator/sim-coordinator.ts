@@ -54,8 +54,13 @@ interface PendingAppend {
   readonly onWritten: (error: Error | undefined) => void
 }
 
+/** Of any answer. */
+export interface Awaited {
+  readonly isThere: boolean
+}
+
 /** An answer that is there, or not yet; a second one is an error. */
-export class Answer<R> {
+export class Answer<R> implements Awaited {
   #values: R[] = []
 
   readonly take = (value: R): void => {
@@ -97,7 +102,8 @@ export class SimCoordinator {
       topics: this.catalogue,
       random: this.#random,
       append: (records, onWritten) => {
-        if (this.isManual) this.pending.push({ records, onWritten })
+        // A log writes in order: what comes behind a slow append waits too.
+        if (this.isManual || this.pending.length > 0) this.pending.push({ records, onWritten })
         else this.#write(records, onWritten)
       },
     })
