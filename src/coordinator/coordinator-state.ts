@@ -40,6 +40,7 @@ export class CoordinatorState implements GroupServices {
   readonly #stored = new Map<string, GroupMetadataValue>()
   catalogueVersion = 0
   nowMs = 0
+  /** Whole milliseconds: records have no others. */
   wallMs = 0
   #commits = 0
 

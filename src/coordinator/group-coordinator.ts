@@ -67,7 +67,7 @@ export class GroupCoordinator {
     assert(this.#phase === 'loading', 'a coordinator is loaded once')
     this.#phase = 'active'
     this.#state.nowMs = nowMs
-    this.#state.wallMs = wallMs
+    this.#state.wallMs = Math.floor(wallMs)
     this.#sweep.start()
     this.#state.finishLoad()
   }
@@ -76,7 +76,7 @@ export class GroupCoordinator {
   advance(nowMs: number, wallMs: number): boolean {
     if (this.#phase !== 'active') return false
     this.#state.nowMs = Math.max(nowMs, this.#state.nowMs)
-    this.#state.wallMs = wallMs
+    this.#state.wallMs = Math.floor(wallMs)
     const hasSwept = this.#sweep.step()
     return this.#state.timers.fireDue(this.#state.nowMs) || hasSwept
   }
@@ -127,9 +127,12 @@ export class GroupCoordinator {
           refuse(GroupError.INCONSISTENT_GROUP_PROTOCOL)
           return
         }
+        if (memberId !== '' && entry.classic === undefined) {
+          refuse(GroupError.UNKNOWN_MEMBER_ID)
+          return
+        }
         convertTo('classic', entry, (failed) => {
           if (failed !== GroupError.NONE) refuse(failed)
-          else if (memberId !== '' && entry.classic === undefined) refuse(GroupError.UNKNOWN_MEMBER_ID)
           else joinGroup({ group: entry.classicGroup(), request, context, reply })
         })
       })

@@ -2,8 +2,6 @@
  * Server-side assignors: who of a group gets which partitions. Pure functions of members and topics.
  */
 import type { Assignment } from '../consumer/assignment.ts'
-import { assignRange } from './range.ts'
-import { assignUniform } from './uniform.ts'
 
 export interface AssignorMember {
   readonly memberId: string
@@ -22,14 +20,3 @@ export interface AssignorInput {
 
 /** Every partition of every subscribed topic goes to exactly one subscriber of it. */
 export type Assignor = (input: AssignorInput) => Map<string, Assignment>
-
-export const DEFAULT_ASSIGNOR = 'uniform'
-
-const ASSIGNORS: ReadonlyMap<string, Assignor> = new Map([
-  [DEFAULT_ASSIGNOR, assignUniform],
-  ['range', assignRange],
-])
-
-export function assignorNamed(name: string): Assignor | undefined {
-  return ASSIGNORS.get(name)
-}

@@ -245,7 +245,8 @@ export class ClassicGroup {
     this.generationId = value.generation
     this.protocolType = value.protocolType === '' ? null : value.protocolType
     this.protocolName = value.protocol
-    this.stateTimestampMs = value.currentStateTimestamp
+    const { currentStateTimestamp } = value
+    this.stateTimestampMs = Number.isSafeInteger(currentStateTimestamp) ? currentStateTimestamp : -1
     for (const stored of value.members) {
       const member = this.newMember(stored.memberId, stored.groupInstanceId, onSilence)
       member.clientId = stored.clientId

@@ -1,5 +1,5 @@
 /**
- * JoinGroup. A join is answered when its rebalance ends; here it is parked, refused, or, where nothing changes, answered.
+ * JoinGroup. A join is answered when its rebalance ends; here it is parked, refused, or answered where nothing changes.
  *
  * Versions: 4 and later ask a new dynamic member to come again with the id that it is given (KIP-394), so that a lost
  * answer leaves no ghost behind; 5 knows instance ids; 9 can tell a leader that came back to keep its assignment.

@@ -1,7 +1,7 @@
 /**
  * What may be wrong with a ConsumerGroupHeartbeat, before anything is changed.
  */
-import { assignorNamed } from '../assignors/assignor.ts'
+import { assignorNamed } from '../assignors/named-assignors.ts'
 import type { ConsumerGroupHeartbeatRequest } from '../consumer-messages.ts'
 import type { GroupConfig } from '../group-config.ts'
 import { GroupError } from '../group-errors.ts'
@@ -46,7 +46,10 @@ export function heartbeatRefusal(
   }
   if (request.rebalanceTimeoutMs < -1) return invalid('RebalanceTimeoutMs is not valid')
   let bytes = 0
-  for (const name of request.subscribedTopicNames ?? []) bytes += Buffer.byteLength(name)
+  for (const name of request.subscribedTopicNames ?? []) {
+    if (Buffer.byteLength(name) > config.nameBytesMax) return invalid('a topic name is too long')
+    bytes += Buffer.byteLength(name)
+  }
   if (bytes > config.memberMetadataBytesMax) return invalid('SubscribedTopicNames are too much')
   if (request.serverAssignor !== null && assignorNamed(request.serverAssignor) === undefined) {
     return { errorCode: GroupError.UNSUPPORTED_ASSIGNOR, message: 'ServerAssignor is none of: uniform, range' }

@@ -1,7 +1,8 @@
 /**
  * What a group subscribes to, and its target assignment: who is to have what once everyone has moved.
  */
-import { type AssignorMember, assignorNamed, DEFAULT_ASSIGNOR } from '../assignors/assignor.ts'
+import type { AssignorMember } from '../assignors/assignor.ts'
+import { assignorNamed, DEFAULT_ASSIGNOR } from '../assignors/named-assignors.ts'
 import type { MemberSubscription } from '../records/consumer-group-records.ts'
 import type { CatalogueTopic, TopicCatalogue } from '../topic-catalogue.ts'
 import { type Assignment, NO_PARTITIONS } from './assignment.ts'

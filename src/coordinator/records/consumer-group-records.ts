@@ -144,7 +144,11 @@ export function readConsumerGroupRecord(
     case 3: {
       const { groupId } = GROUP_KEY.read(key)!
       const read = readOr(EPOCH, value)
-      return read === undefined ? undefined : { groupId, change: { kind: 'epoch', value: read } }
+      if (read === undefined) return undefined
+      if (read === null) return { groupId, change: { kind: 'epoch', value: null } }
+      // Kafka's hash has 64 bits and is another one anyway: the group will look at its topics again.
+      const metadataHash = Number.isSafeInteger(read.metadataHash) ? read.metadataHash : 0
+      return { groupId, change: { kind: 'epoch', value: { epoch: read.epoch, metadataHash } } }
     }
     case 5: {
       const { groupId, memberId } = MEMBER_KEY.read(key)!
