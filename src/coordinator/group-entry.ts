@@ -54,8 +54,8 @@ export class GroupEntry implements GroupSeat {
       this.lane.enqueue('plain', () => {
         // Set again or cleared while it waited for its turn: a heartbeat was before it.
         if (timer.version === version) fire()
-        this.#onQuiet(this)
       })
+      this.#onQuiet(this)
     })
     return timer
   }
