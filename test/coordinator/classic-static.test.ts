@@ -79,6 +79,14 @@ describe('a static member', () => {
     expect(again.isThere).toBe(false)
   })
 
+  it('comes back to a full group', () => {
+    const sim = new SimCoordinator({ membersMax: 1 })
+    const first = sim.join({ groupInstanceId: 'i' }).value
+    sim.sync(first.memberId, 1)
+    expect(sim.join({ groupInstanceId: 'i' }).value.errorCode).toBe(0)
+    expect(sim.join({ groupInstanceId: 'j' }).value.errorCode).toBe(81)
+  })
+
   it('that misses a rebalance stays until its session ends', () => {
     const sim = new SimCoordinator()
     const one = sim.stableMember()

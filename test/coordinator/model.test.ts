@@ -8,11 +8,12 @@
 import { expect, it } from 'vitest'
 import { StorageError } from '../../src/base/errors.ts'
 import { SeededRandom } from '../../src/base/random.ts'
+import type { OffsetCommitResponse } from '../../src/coordinator/offset-messages.ts'
 import type { CoordinatorRecord } from '../../src/coordinator/records/record-codec.ts'
 import { testSeed } from '../random.ts'
 import { ModelClassic } from './model-classic.ts'
 import { ModelConsumer } from './model-consumer.ts'
-import { SimCoordinator, type Awaited } from './sim-coordinator.ts'
+import { type Answer, type Awaited, SimCoordinator } from './sim-coordinator.ts'
 
 /** FUZZ_SCALE=25 is the long run. */
 const RUNS = 10 * Number(process.env.FUZZ_SCALE ?? '1')
@@ -28,6 +29,7 @@ class Model {
   /** Answers that members no longer wait for, of this life of the coordinator. */
   #orphans: Awaited[] = []
   readonly #acked = new Map<string, number>()
+  readonly #stale: Answer<OffsetCommitResponse>[] = []
   #offset = 0
   #syncedGeneration = 0
   readonly #given = new Map<string, string>()
@@ -65,6 +67,7 @@ class Model {
     else if (kind < 97) this.#growTopics()
     else if (kind < 98) this.#disconnect(consumer, classic)
     else if (kind < 99) this.#crash()
+    else this.#commitStale(consumer)
     this.#takeCommits()
   }
 
@@ -117,11 +120,23 @@ class Model {
     sim.reload(random.chance(0.5) ? sim.log : compacted(sim.log, random))
     this.#takeCommits()
     this.#orphans = []
+    this.#stale.length = 0
     for (const member of [...this.consumers, ...this.classics]) member.disconnect()
     for (const [place, offset] of this.#acked) this.#checkCommitted(place, offset)
   }
 
+  /** A commit of an epoch that is over, as of a process that was stopped for a while. */
+  #commitStale({ memberId, groupId, epoch }: ModelConsumer): void {
+    if (epoch < 2) return
+    const by = { memberId, groupId, generation: epoch - 1 }
+    this.#stale.push(this.sim.commit('t', { 0: ++this.#offset }, by))
+  }
+
   #takeCommits(): void {
+    for (const stale of this.#stale.filter(({ isThere }) => isThere)) {
+      this.#stale.splice(this.#stale.indexOf(stale), 1)
+      expect(stale.value.topics[0]!.partitions[0]!.errorCode, 'of a stale commit').not.toBe(0)
+    }
     for (const { commits } of this.consumers) {
       for (const commit of commits.filter(({ answer }) => answer.isThere)) {
         commits.splice(commits.indexOf(commit), 1)

@@ -70,7 +70,7 @@ export interface JoinLimits {
 
 export function joinGroup(join: Join): void {
   const { group, request } = join
-  if (!hasRoomFor(group, request.memberId)) {
+  if (!hasRoomFor(group, request)) {
     group.forgetPending(request.memberId)
     refuse(join, '', GroupError.GROUP_MAX_SIZE_REACHED)
     completeIfAllJoined(group)
@@ -83,8 +83,9 @@ export function joinGroup(join: Join): void {
   }
 }
 
-function hasRoomFor(group: ClassicGroup, memberId: string): boolean {
+function hasRoomFor(group: ClassicGroup, { memberId, groupInstanceId }: JoinGroupRequest): boolean {
   if (group.members.has(memberId)) return true
+  if (groupInstanceId !== null && group.staticMemberId(groupInstanceId) !== undefined) return true // Takes its place.
   const max = group.seat.services.config.membersMax
   return group.members.size + group.pendingJoin.size < max + (group.pendingJoin.has(memberId) ? 1 : 0)
 }
