@@ -29,15 +29,19 @@ describe('the packed files', () => {
     packed = listing.files.map((file) => file.path)
   })
 
-  it('hold the whole of dist but maps and notes, every addon, and the documentation', () => {
+  it('hold the whole of dist but maps and notes, every addon, and what README links to', () => {
     const built = filesIn('dist').filter((path) => !path.endsWith('.map') && !path.startsWith('dist/.'))
-    const wanted = [...built, ...filesIn('prebuilds'), ...filesIn('docs'), 'README.md', 'LICENSE', 'CHANGELOG.md']
+    const pages = filesIn('docs').filter((path) => !path.startsWith('docs/benchmarks/'))
+    const texts = ['README.md', 'LICENSE', 'CHANGELOG.md', 'CONTRIBUTING.md', 'src/README.md']
+    const wanted = [...built, ...filesIn('prebuilds'), ...pages, ...filesIn('examples'), ...texts]
     expect(wanted.filter((path) => !packed.includes(path))).toEqual([])
   })
 
   it('hold nothing else', () => {
-    const allowed = /^(dist|prebuilds|docs)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/
-    expect(packed.filter((path) => !allowed.test(path) || /\.map$|^dist\/\./.test(path))).toEqual([])
+    const allowed =
+      /^(dist|prebuilds|docs|examples)\/|^(package\.json|(src\/)?README\.md|LICENSE|CHANGELOG\.md|CONTRIBUTING\.md)$/
+    const forbidden = /\.map$|^dist\/\.|^docs\/benchmarks\//
+    expect(packed.filter((path) => !allowed.test(path) || forbidden.test(path))).toEqual([])
   })
 
   it('hold everything that package.json names', () => {
