@@ -63,7 +63,7 @@ it('while the main thread stands still, other threads produce and consume, and a
   const dir = join(temporaryDirectory(), 'data')
   const once = join(temporaryDirectory(), 'once')
   mkdirSync(once)
-  const env = { VLTAVA_FAILPOINTS: 'append:after-write=throw:200', VLTAVA_FAILPOINTS_ONCE: once }
+  const env = { VLTAVA_FAILPOINTS: 'append:after-write=throw:40', VLTAVA_FAILPOINTS_ONCE: once }
   const { status, stderr, found } = await run(['block', dir, '2000'], env)
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   const samples = found['samples'] as [number, number][]
