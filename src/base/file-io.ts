@@ -18,6 +18,15 @@ export function writeFully(file: File, source: Uint8Array, start: number, length
   }
 }
 
+/** Closes a file of which nothing more is wanted; what close(2) has to say then, EIO or EDQUOT, concerns nobody. */
+export function closeQuietly(file: File): void {
+  try {
+    file.close()
+  } catch (error) {
+    if (errnoOf(error) === '') throw error
+  }
+}
+
 /** Reads exactly `length` bytes; false if the file ends before. */
 export function readFully(file: File, target: Uint8Array, start: number, length: number, position: number): boolean {
   let done = 0

@@ -28,6 +28,8 @@ export function attachTransport(
     let transport: LocalTransport | undefined
     listen((message) => {
       if (control.receive(message)) return
+      // To another thread of the log.
+      if (message.type === 'failed' && (message.clientId ?? control.clientId) !== control.clientId) return
       if (transport !== undefined) {
         if (message.type === 'failed') transport.shutDown(fromErrorData(message.error))
         else transport.receive(message)

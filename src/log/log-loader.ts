@@ -294,6 +294,8 @@ class Loader {
     // After a clean stop the recovery point is the log's end; 0: there is no checkpoint.
     const { recoveryPoint } = this.#spec
     if (scan.fault !== undefined || (recoveryPoint > 0 && nextOffset !== recoveryPoint)) return false
+    // An index that leads to the end of the file, or beyond, is not of this file.
+    if (segment.sizeBytes > 0 && nextOffset === segment.baseOffset) return false
     segment.loadTrusted(nextOffset, firstTimestamp, maxTimestamp, offsetOfMaxTimestamp)
     const { replayFrom } = this.#producers
     if (replayFrom < nextOffset) {
@@ -315,7 +317,7 @@ class Loader {
 
   #scanBatches(segment: Segment, nextBase: number | undefined): void {
     const fileBytes = segment.log.sizeBytes()
-    const offsetEnd = nextBase ?? segment.baseOffset + OFFSET_SPAN_MAX
+    const offsetEnd = Math.min(nextBase ?? Infinity, segment.baseOffset + OFFSET_SPAN_MAX)
     segment.resetDerived()
     this.#hasBeenCut = false
     for (let start = 0; start >= 0;) {

@@ -40,7 +40,8 @@ export class BatchScan {
     this.#next = start
     this.position = start
     this.#checkCrc = checkCrc
-    this.batch = new RecordBatchView(new Uint8Array(Math.max(BATCH_HEADER_BYTES, Math.min(SCAN_BYTES, end - start))))
+    const bufferBytes = Math.min(checkCrc ? SCAN_BYTES : HEADER_READ_BYTES, end - start)
+    this.batch = new RecordBatchView(new Uint8Array(Math.max(BATCH_HEADER_BYTES, bufferBytes)))
   }
 
   /** Where the next batch starts: the end of the last good one. */
@@ -99,6 +100,8 @@ export class BatchScan {
 
 /** Bytes of candidates whose CRC a search computes before it gives up: what bounds its time on crafted bytes. */
 const SEARCH_CRC_BYTES_MAX = 1 << 30
+/** Damaged batches in a row whose lengths are believed: behind a wrong one they are bytes that a client chose. */
+const CHAIN_STEPS_MAX = 256
 const CODEC_ID_MAX = 4
 /** Attribute bits that mean something: all in the second byte. */
 const ATTRIBUTES_KNOWN = 0x7f
@@ -120,11 +123,15 @@ export function findBatchBehind(
 ): number {
   const prefix = new Uint8Array(LENGTH_PREFIX_BYTES)
   const view = new DataView(prefix.buffer)
-  for (let at = position; readUpTo(file, prefix, prefix.length, at) === prefix.length;) {
+  let at = position
+  for (let steps = 0; steps < CHAIN_STEPS_MAX; steps++) {
+    if (readUpTo(file, prefix, prefix.length, at) < prefix.length) break
     const sizeBytes = declaredBatchSize(view, 0)
     if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > end - at - BATCH_HEADER_BYTES) break
     at += sizeBytes
-    const scan = new BatchScan(file, at, end)
+    const header = new BatchScan(file, at, end, false)
+    if (!header.next()) continue
+    const scan = new BatchScan(file, at, header.nextPosition)
     if (!scan.next()) continue
     if (scan.batch.baseOffset >= offsetMin && scan.batch.baseOffset < offsetEnd) return at
     break

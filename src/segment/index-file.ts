@@ -15,7 +15,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { errnoOf, StorageError } from '../base/errors.ts'
-import { readFully, storageCall, writeFully } from '../base/file-io.ts'
+import { closeQuietly, readFully, storageCall, writeFully } from '../base/file-io.ts'
 import type { File, Fs } from '../base/env/env.ts'
 
 const PENDING_ENTRY_COUNT_MAX = 64
@@ -200,7 +200,7 @@ export class IndexFile {
   /** Closes without another write: the partition has failed, or the file is about to be removed. */
   abandon(): void {
     this.#isClosed = true
-    this.#file?.close()
+    if (this.#file !== undefined) closeQuietly(this.#file)
     this.#file = undefined
   }
 

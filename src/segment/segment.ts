@@ -13,7 +13,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { StorageError } from '../base/errors.ts'
-import { readFully, storageCall, writeFully } from '../base/file-io.ts'
+import { closeQuietly, readFully, storageCall, writeFully } from '../base/file-io.ts'
 import type { File, Fs } from '../base/env/env.ts'
 import type { RecordBatchView } from '../record/batch-view.ts'
 import { segmentFileName } from './names.ts'
@@ -268,7 +268,7 @@ export class Segment {
     this.#closeWanted = true
     this.offsetIndex.abandon()
     this.timeIndex.abandon()
-    if (this.syncsInFlight === 0) this.log.close()
+    if (this.syncsInFlight === 0) closeQuietly(this.log)
   }
 
   syncStarted(): void {
@@ -279,7 +279,7 @@ export class Segment {
   syncEnded(): void {
     assert(this.syncsInFlight > 0, 'a sync that ends has begun')
     this.syncsInFlight -= 1
-    if (this.syncsInFlight === 0 && this.#closeWanted) this.log.close()
+    if (this.syncsInFlight === 0 && this.#closeWanted) closeQuietly(this.log)
   }
 }
 

@@ -164,7 +164,16 @@ export class Dispatcher {
   async #attach(message: Extract<ToDispatcher, { type: 'attach' }>): Promise<void> {
     if (this.#isClosing) return
     const { clientId, memoryBytes, doorbell } = message
-    const arena = this.#arenas.take(memoryBytes)
+    let arena: SharedArrayBuffer
+    try {
+      arena = this.#arenas.take(memoryBytes)
+    } catch (error) {
+      // The machine has no such memory. The thread that wanted it hears so; the log goes on for all others.
+      if (!(error instanceof RangeError)) throw error
+      const failure = { code: 'INVALID_ARGUMENT', message: `memoryBytes=${memoryBytes}: ${error.message}` } as const
+      this.#send({ type: 'failed', clientId, error: failure })
+      return
+    }
     const client: Client = { clientId, arena, doorbell }
     this.#clients.set(clientId, client)
     const links: ShardLink[] = []

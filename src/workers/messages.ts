@@ -211,7 +211,8 @@ export function parseLogAddress(address: string): number | undefined {
 
 export type FromDispatcher =
   | { readonly type: 'ready'; readonly damage: readonly DamageInfo[] }
-  | { readonly type: 'failed'; readonly error: ErrorData }
+  /** The log could not be opened, or, with a client, this one not attached. */
+  | { readonly type: 'failed'; readonly clientId?: string; readonly error: ErrorData }
   | {
       readonly type: 'attached'
       readonly clientId: string

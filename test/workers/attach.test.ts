@@ -1,6 +1,7 @@
 /** Threads that attach to a log of their process: how they come, how they leave, and how they are missed. */
 import { Worker } from 'node:worker_threads'
 import { expect, it } from 'vitest'
+import type * as Engine from '../../src/engine/open.ts'
 import { attach, features } from './built.ts'
 import { ClientThread, codeOf, onCleanup, openLog, readAll, type StoredRecord } from './harness.ts'
 
@@ -20,6 +21,19 @@ it('what is no address is refused by its form, and an address that nobody answer
   const { address } = log
   await log.close()
   expect(await codeOf(() => attach(address))).toBe('LOG_CLOSED')
+})
+
+it('a thread that wants more memory than there is hears so, and the log goes on for the others', async () => {
+  const { log } = await openLog()
+  // Past the limit of attach(), which a machine may or may not have.
+  const engine = (await import(new URL('../../dist/engine/open.js', import.meta.url).href)) as typeof Engine
+  await expect(engine.attachLocal(log.address, 2 ** 48, () => undefined)).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining('memoryBytes=281474976710656') as unknown,
+  })
+  await log.admin.createTopics([{ topic: 't', partitions: 1 }])
+  const other = await attach(log.address)
+  expect(await other.admin.listTopics()).toEqual(['t'])
 })
 
 it('the thread that opened a log may attach to it too, and leave again', async () => {
