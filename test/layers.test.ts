@@ -15,7 +15,7 @@ const MAY_IMPORT: Record<string, string> = {
   log: 'base record segment',
   coordinator: 'base record protocol', // protocol: Kafka's schemas of the internal topics.
   workers: 'base ring record protocol segment log coordinator',
-  engine: 'base ring record protocol segment log workers',
+  engine: 'base ring record protocol segment log workers coordinator',
   server: 'base record protocol segment engine',
   client: 'base record protocol', // Not engine: they meet at protocol/transport.ts.
   streams: 'base client',

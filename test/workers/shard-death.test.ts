@@ -144,9 +144,10 @@ it('a shard that dies five times in a row leaves no descriptors, no threads', as
   for (let deaths = 0; deaths < 5; deaths++) await notices.next('shard-restarted')
   await Promise.all(loads.map((load) => load.stop()))
   console.log(`descriptors ${descriptors} -> ${openDescriptors()}, threads ${threads} -> ${threadCount()}`)
-  // A shard that is being restarted at this moment has up to all its files and both threads.
+  // Either count may have been taken while a shard was being restarted, with all its files and its three threads, or
+  // without them. Nothing is appended any more, so the threads that are ending do end; each death leaves its own otherwise.
   expect(openDescriptors()).toBeLessThan(descriptors + 20)
-  expect(threadCount()).toBeLessThanOrEqual(threads + 2)
+  await expect.poll(threadCount, { timeout: 20_000, interval: 20 }).toBeLessThanOrEqual(threads + 3)
   expectKept(await readAll(log, TOPIC), loads)
 })
 
