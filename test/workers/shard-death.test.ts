@@ -145,7 +145,7 @@ it('a shard that dies five times in a row leaves no descriptors, no threads', as
   await Promise.all(loads.map((load) => load.stop()))
   console.log(`descriptors ${descriptors} -> ${openDescriptors()}, threads ${threads} -> ${threadCount()}`)
   // Either count may have been taken while a shard was being restarted, with all its files and its three threads, or
-  // without them. Nothing is appended any more, so the threads that are ending do end; each death leaves its own otherwise.
+  // without them. Nothing is appended any more, so the threads that are ending do end, unless deaths leave them.
   expect(openDescriptors()).toBeLessThan(descriptors + 20)
   await expect.poll(threadCount, { timeout: 20_000, interval: 20 }).toBeLessThanOrEqual(threads + 3)
   expectKept(await readAll(log, TOPIC), loads)
