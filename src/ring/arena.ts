@@ -71,6 +71,8 @@ export class ArenaBook {
   readonly #recycled = new Map<number, number[]>()
   #recycledSlabs = 0
   #searchFrom = 0
+  /** No run has reached this slab yet: from here on the memory is not resident. */
+  #touchedEnd = 0
 
   constructor(buffer: SharedArrayBuffer) {
     this.slabCount = new Int32Array(buffer, 0, 2)[SLAB_COUNT_I32]!
@@ -89,14 +91,15 @@ export class ArenaBook {
       this.#taken[first] = IN_USE
       this.#recycledSlabs -= count
     } else {
-      // What was in use before is resident, and maybe in the cache, so it comes before slabs that nobody has touched.
       if (this.#recycledSlabs >= Math.max(RETURNED_SLABS_MIN, count)) this.#returnRecycled()
-      first = this.#findRun(count)
-      if (first < 0) {
+      first = this.#findTouchedRun(count)
+      if (first < 0 && this.#recycledSlabs > 0) {
         this.#returnRecycled()
-        first = this.#findRun(count)
-        if (first < 0) return NO_ROOM
+        first = this.#findTouchedRun(count)
       }
+      if (first < 0) first = this.#scan(0, this.slabCount, count)
+      if (first < 0) return NO_ROOM
+      this.#touchedEnd = Math.max(this.#touchedEnd, first + count)
     }
     this.freeSlabs -= count
     return HEADER_BYTES + first * SLAB_BYTES
@@ -125,9 +128,13 @@ export class ArenaBook {
     else stack.push(first)
   }
 
-  #findRun(count: number): number {
-    const found = this.#scan(this.#searchFrom, this.slabCount, count)
-    return found >= 0 ? found : this.#scan(0, this.slabCount, count)
+  /**
+   * What was in use before is resident, and maybe in the cache: it comes before slabs that nobody has touched. Else the
+   * search goes round the whole arena, and ten minutes of small batches make all of it resident.
+   */
+  #findTouchedRun(count: number): number {
+    const found = this.#scan(this.#searchFrom, this.#touchedEnd, count)
+    return found >= 0 ? found : this.#scan(0, this.#touchedEnd, count)
   }
 
   #scan(from: number, to: number, count: number): number {

@@ -94,6 +94,27 @@ describe('the book of an arena', () => {
     expect(() => book.shrink(position, SLAB_BYTES, 0)).toThrow(AssertionFailed)
   })
 
+  it('stays in the memory that it has touched, however long batches of changing lengths come and go', () => {
+    const seed = testSeed()
+    const random = mulberry32(seed)
+    const book = new ArenaBook(createArena(2048 * SLAB_BYTES))
+    const unanswered: { position: number; keptBytes: number }[] = []
+    let touchedBytes = 0
+    for (let batch = 0; batch < 20_000; batch++) {
+      const position = book.allocate(16 * SLAB_BYTES)
+      touchedBytes = Math.max(touchedBytes, position + 16 * SLAB_BYTES)
+      const keptBytes = Math.ceil(random() * 6 * SLAB_BYTES)
+      book.shrink(position, 16 * SLAB_BYTES, keptBytes)
+      unanswered.push({ position, keptBytes })
+      while (unanswered.length > 40 * random()) {
+        const [answered] = unanswered.splice(Math.floor(random() * unanswered.length), 1)
+        book.free(answered!.position, answered!.keptBytes)
+      }
+    }
+    // At most 40 of 6 slabs, and one that is open: more than twice that would be touched for nothing.
+    expect(touchedBytes, `seed ${seed}`).toBeLessThan(2 * 256 * SLAB_BYTES)
+  })
+
   it('never gives a slab twice, whatever is asked, and has all of them in the end', () => {
     const seed = testSeed()
     const random = mulberry32(seed)
