@@ -6,9 +6,9 @@
  *
  * By a schedule (`rate`): record n is due at start + n / rate, whether or not the ones before it went well, and its
  * latency counts from then: a stall is felt by every record that was due in it (no coordinated omission). What is due
- * is appended about every TICK_MS. Between ticks the thread sleeps at a futex, because the event loop's timers of 1 ms
- * would be the slowest part of the path that is measured; turning the event loop instead made 400 MB of garbage a second
- * and took a core from the threads that are measured.
+ * is appended about every TICK_MS. Between ticks the thread sleeps at a futex: the event loop's timers of 1 ms would be
+ * the slowest part of the path that is measured, and turning the event loop instead makes 400 MB of garbage a second
+ * and takes a core from the threads that are measured.
  */
 import type { CompressionName } from '../../record/compression/codec.ts'
 import type { Producer } from '../../client/producer.ts'
