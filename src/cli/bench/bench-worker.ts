@@ -6,6 +6,9 @@ import { CommandFailed } from '../command.ts'
 import type { FromThread, Outcomes, Role, ThreadStart, ToThread } from './messages.ts'
 import type { SharedClock } from './shared-clock.ts'
 
+/** As for the engine's threads: V8 lets the young generation grow to 48 MB, whatever is in it, over some minutes. */
+const YOUNG_GENERATION_MB = 6
+
 export class BenchWorker<T extends Role['type']> {
   /** Resolves when the thread waits for go(). */
   readonly ready: Promise<void>
@@ -19,6 +22,7 @@ export class BenchWorker<T extends Role['type']> {
       name: `bench-${role.type}`,
       workerData: start,
       execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     })
     let onReady: () => void = () => undefined
     this.ready = new Promise((resolve) => {
