@@ -17,6 +17,7 @@ import {
   VltavaError,
 } from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'
+import { Waiters } from '../base/waiters.ts'
 import type { LeaderEpochs } from '../log/leader-epochs.ts'
 import { kafkaError } from '../protocol/kafka-errors.ts'
 import type {
@@ -70,11 +71,6 @@ const STATES: Readonly<Record<SlotState, PartitionState>> = {
   [SlotState.DELETED]: 'deleted',
 }
 
-interface Waiter {
-  readonly isReady: () => boolean
-  readonly resolve: () => void
-}
-
 interface KnownTopic {
   readonly info: TopicInfo
   readonly places: TopicDescription['places']
@@ -98,13 +94,14 @@ export class LocalTransport implements Transport {
   readonly #failures = new Map<string, ErrorData>()
   readonly #watches: PartitionWatches
   readonly #epochs: EpochBook
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
   #isLooping = false
   #closeReason: VltavaError | undefined
 
   constructor(env: Env, control: ControlLink, bell: Doorbell, attached: Extract<FromDispatcher, { type: 'attached' }>) {
     this.#env = env
+    this.#waiters = new Waiters(env.timers)
     this.#control = control
     this.directory = attached.directory
     this.#bytes = arenaBytes(attached.arena)
@@ -261,52 +258,25 @@ export class LocalTransport implements Transport {
     if (!request.listener.onFailed(error, isStorage)) this.release(request.memory)
   }
 
-  async wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true || isReady()) return
-    let waiter: Waiter | undefined
-    let timer: { cancel(): void } | undefined
-    const onAbort = (): void => this.#resolve(waiter)
-    try {
-      await new Promise<void>((resolve) => {
-        waiter = { isReady, resolve }
-        this.#waiters.add(waiter)
-        signal?.addEventListener('abort', onAbort, { once: true })
-        if (timeoutMs < Number.POSITIVE_INFINITY) {
-          timer = this.#env.timers.after(timeoutMs, () => this.#resolve(waiter))
-        }
-        this.#ensureLoop()
-      })
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-      timer?.cancel()
-    }
-  }
-
-  #resolve(waiter: Waiter | undefined): void {
-    if (waiter !== undefined && this.#waiters.delete(waiter)) waiter.resolve()
+  wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#waiters.wait(isReady, timeoutMs, signal, () => this.#ensureLoop())
   }
 
   /** Something other than a shard changed: the loop looks at its waiters. */
   wake(): void {
-    this.#notifyWaiters()
+    this.#waiters.notify(this.isClosed)
     this.#bell.ring()
   }
 
-  #notifyWaiters(): void {
-    for (const waiter of this.#waiters) if (this.isClosed || waiter.isReady()) this.#resolve(waiter)
-  }
-
   #isWanted(): boolean {
-    if (this.#waiters.size > 0 || this.#watches.hasListeners) return true
+    if (this.#waiters.count > 0 || this.#watches.hasListeners) return true
     for (const shard of this.#shards) if (shard.waitingCount > 0) return true
     return false
   }
 
   #hasInput(): boolean {
     for (const shard of this.#shards) if (shard.hasReplies()) return true
-    if (this.#watches.hasNews()) return true
-    for (const waiter of this.#waiters) if (waiter.isReady()) return true
-    return this.isClosed
+    return this.isClosed || this.#watches.hasNews() || this.#waiters.hasReady()
   }
 
   #ensureLoop(): void {
@@ -324,7 +294,7 @@ export class LocalTransport implements Transport {
       await this.#bell.sleepAsync(hasInput, SLEEP_MS)
       this.poll()
       this.#watches.tell()
-      this.#notifyWaiters()
+      this.#waiters.notify(this.isClosed)
       await Promise.resolve() // Those who were woken take their turn before the next look.
     }
     this.#isLooping = false
@@ -339,7 +309,7 @@ export class LocalTransport implements Transport {
   /** Throws UnknownTopicOrPartitionError. */
   partitionState(topic: string, partition: number): PartitionState {
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    return STATES[this.#shards[shardIndex]!.watermarks.state(slot)]!
+    return STATES[this.#shards[shardIndex]!.watermarks.state(slot)]
   }
 
   /** The leader epochs of a partition. Throws UnknownTopicOrPartitionError, StorageError. */

@@ -8,7 +8,7 @@
  *   KIP-890. metadata.version is that of 4.3.
  * - In answers to versions below 4 a feature whose lowest version is 0 shows 1, as in Kafka (KAFKA-17011).
  */
-import { apiVersions } from '../protocol/messages/18-api-versions.ts'
+import type { apiVersions } from '../protocol/messages/18-api-versions.ts'
 import type { Api, RequestOf, ResponseOf } from '../protocol/wire/api.ts'
 import type { Call } from './call.ts'
 import { INVALID_REQUEST, NONE, UNSUPPORTED_VERSION } from './error-codes.ts'

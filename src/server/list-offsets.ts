@@ -61,19 +61,24 @@ export async function serveListOffsets(request: Request, call: Call): Promise<ob
     request.topics.map(async ({ name, partitions }) => ({
       name,
       partitions: await Promise.all(
-        partitions.map((partition) =>
-          counts.get(`${name}-${partition.partitionIndex}`)! > 1
-            ? { partitionIndex: partition.partitionIndex, errorCode: INVALID_REQUEST }
-            : answer(name, partition, call),
-        ),
+        partitions.map((partition) => {
+          const isTwice = counts.get(`${name}-${partition.partitionIndex}`)! > 1
+          return answer(name, partition, call, isTwice)
+        }),
       ),
     })),
   )
   return { topics }
 }
 
-async function answer(topic: string, partition: PartitionRequest, call: Call): Promise<PartitionAnswer> {
+async function answer(
+  topic: string,
+  partition: PartitionRequest,
+  call: Call,
+  isTwice: boolean,
+): Promise<PartitionAnswer> {
   const { partitionIndex, currentLeaderEpoch, timestamp } = partition
+  if (isTwice) return { partitionIndex, errorCode: INVALID_REQUEST }
   const since = timestamp >= 0 ? 1 : KNOWN_SINCE.get(timestamp)
   if (since === undefined || call.apiVersion < since) return { partitionIndex, errorCode: UNSUPPORTED_VERSION }
   const { transport } = call

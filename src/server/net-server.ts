@@ -69,12 +69,13 @@ export class NetServer implements ConnectionHost {
 
   /** Rejects with the system's error. */
   async listen(host: string, port: number, brokerOf: (port: number) => BrokerIdentity): Promise<NetListener> {
-    let broker: BrokerIdentity | undefined
+    const brokers: BrokerIdentity[] = []
     const listener = await this.#options.net.listen(host, port, (connection) => {
-      if (broker !== undefined) this.accept(connection, broker)
-      else connection.destroy()
+      const [broker] = brokers // There is one before anybody can connect.
+      if (broker === undefined) connection.destroy()
+      else this.accept(connection, broker)
     })
-    broker = brokerOf(listener.port)
+    brokers.push(brokerOf(listener.port))
     this.#listeners.push(listener)
     return listener
   }
