@@ -83,6 +83,7 @@ export class LocalTransport implements Transport {
   readonly #interests = new Map<string, number>()
   readonly #waiters = new Set<Waiter>()
   readonly #closeListeners = new Set<() => void>()
+  readonly #topicListeners = new Set<() => void>()
   #isLooping = false
   #closeReason: VltavaError | undefined
 
@@ -105,6 +106,7 @@ export class LocalTransport implements Transport {
     switch (message.type) {
       case 'topics':
         this.#learn(message.changed, message.removed)
+        for (const listener of [...this.#topicListeners]) listener()
         break
       case 'shard':
         if (message.clientId !== this.#control.clientId) return
@@ -181,6 +183,11 @@ export class LocalTransport implements Transport {
 
   topics(): TopicInfo[] {
     return [...this.#topics.values()].map(({ info }) => info)
+  }
+
+  onTopics(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
   }
 
   reserve(sizeBytes: number): BatchMemory | undefined {
