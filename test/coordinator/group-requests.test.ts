@@ -41,7 +41,12 @@ describe('a request about groups of several coordinators', () => {
       expect(answers).toEqual([])
       run()
     }
-    const groups = [['1', 'odd'], ['2', 'even'], ['3', 'odd'], ['1', 'odd']] // prettier-ignore
+    const groups = [
+      ['1', 'odd'],
+      ['2', 'even'],
+      ['3', 'odd'],
+      ['1', 'odd'],
+    ]
     expect(answers).toEqual([
       { throttleTimeMs: 0, groups: groups.map(([groupId, protocolType]) => ({ groupId, protocolType })) },
     ])
@@ -71,22 +76,19 @@ describe('a request about groups of several coordinators', () => {
 
 describe('a refusal', () => {
   const names = { groupId: 'g', memberId: 'm', groups: ['g'], groupsNames: ['g'], groupIds: ['g'] }
-  const topics = [{ name: 't', topicId: 'AAAAAAAAAAAAAAAAAAAAAA', partitions: [{ partitionIndex: 1 }], partitionIndexes: [1] }] // prettier-ignore
+  const places = { partitions: [{ partitionIndex: 1 }], partitionIndexes: [1] }
+  const topics = [{ name: 't', topicId: 'AAAAAAAAAAAAAAAAAAAAAA', ...places }]
 
-  it.each(Object.entries(GroupApi))(
-    'of %s carries the code, in every version, in what that version can say',
-    (_, key) => {
-      const api = apiOf(key)!
-      for (let version = api.firstVersion; version <= api.lastVersion; version++) {
-        const groups =
-          key === GroupApi.OFFSET_FETCH ? [{ groupId: 'g', memberId: null, memberEpoch: -1, topics }] : ['g']
-        const request = { ...names, groups, topics, members: [{ memberId: 'm', groupInstanceId: null }] }
-        const refusal = refuseGroupRequest(key, version, request, 15)
-        expect(JSON.stringify(refusal)).toContain('"errorCode":15')
-        const writer = new WireWriter(64)
-        api.response.write(writer, version, refusal)
-        expect(writer.finish().length).toBeGreaterThan(0)
-      }
-    },
-  )
+  it.each(Object.entries(GroupApi))('of %s carries the code in what each version can say', (_, key) => {
+    const api = apiOf(key)!
+    for (let version = api.firstVersion; version <= api.lastVersion; version++) {
+      const groups = key === GroupApi.OFFSET_FETCH ? [{ groupId: 'g', memberId: null, memberEpoch: -1, topics }] : ['g']
+      const request = { ...names, groups, topics, members: [{ memberId: 'm', groupInstanceId: null }] }
+      const refusal = refuseGroupRequest(key, version, request, 15)
+      expect(JSON.stringify(refusal)).toContain('"errorCode":15')
+      const writer = new WireWriter(64)
+      api.response.write(writer, version, refusal)
+      expect(writer.finish().length).toBeGreaterThan(0)
+    }
+  })
 })

@@ -14,7 +14,7 @@ export async function askCoordinator<A extends Api>(
   context: RequestContext,
 ): Promise<ResponseOf<A>> {
   const { apiVersion, clientId, clientHost, groups, signal } = context
-  const answer = await groups.coordinate(api.key, apiVersion, request as object, { clientId, clientHost }, signal)
+  const answer = await groups.coordinate(api.key, apiVersion, request, { clientId, clientHost }, signal)
   // The coordinator answers in the words of the API that it was asked by.
   return answer as ResponseOf<A>
 }

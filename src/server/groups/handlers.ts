@@ -22,7 +22,7 @@ import { coordinated } from './coordinated.ts'
 
 /** Whoever takes a handler out passes it what its API decodes to. */
 function entry<A extends Api>(api: A, handler: Handler<A>): [number, Handler<Api>] {
-  return [api.key, handler as unknown as Handler<Api>]
+  return [api.key, handler]
 }
 
 export const GROUP_HANDLERS: ReadonlyMap<number, Handler<Api>> = new Map([

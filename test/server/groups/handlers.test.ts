@@ -72,7 +72,12 @@ describe('FindCoordinator', () => {
 
   it.each([4, 5, 6])('version %i answers each key, with the key', async (version) => {
     const answer = await call(10, version, { coordinatorKeys: ['one', 'two'] }, new FakeLink())
-    expect(answer).toMatchObject({ coordinators: [{ key: 'one', ...here }, { key: 'two', ...here }] }) // prettier-ignore
+    expect(answer).toMatchObject({
+      coordinators: [
+        { key: 'one', ...here },
+        { key: 'two', ...here },
+      ],
+    })
   })
 
   it('has no coordinator of transactions or share groups, and says so in an error that is not tried again', async () => {
@@ -109,7 +114,10 @@ describe('the other handlers', () => {
     const link = new FakeLink()
     const none = -0x8000_0000
     const group = { groupId: 'g', groupState: 'Empty', members: [], authorizedOperations: none }
-    const groups = (): object[] => [{ ...group, errorCode: 0 }, { ...group, errorCode: 69 }] // prettier-ignore
+    const groups = (): object[] => [
+      { ...group, errorCode: 0 },
+      { ...group, errorCode: 69 },
+    ]
     const names = { groups: ['g', 'h'], groupIds: ['g', 'h'] }
     const lastVersion = apiOf(apiKey)!.lastVersion
     link.answer = { throttleTimeMs: 0, groups: groups() }
