@@ -24,9 +24,9 @@ export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } fr
 export { ConsumerBatch, ConsumerRecord } from './client/record-batch.ts'
 export { serdes } from './client/serdes.ts'
 export type { Serde, SerdeChoice, SerdeData, SerdeName } from './client/serdes.ts'
-export { DamagedLogError } from './engine/partition-reader.ts'
 export {
   CorruptRecordError,
+  DamagedLogError,
   OffsetOutOfRangeError,
   RecordTooLargeError,
   StorageError,

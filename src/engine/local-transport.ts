@@ -18,6 +18,7 @@ import {
   VltavaError,
 } from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'
+import { Waiters } from '../base/waiters.ts'
 import { kafkaError } from '../protocol/kafka-errors.ts'
 import type {
   Acks,
@@ -57,11 +58,6 @@ export interface ControlLink {
 /** Bounds every sleep at the doorbell; a wake-up comes from the bell, not from this. */
 const SLEEP_MS = 1000
 
-interface Waiter {
-  readonly isReady: () => boolean
-  readonly resolve: () => void
-}
-
 interface KnownTopic {
   readonly info: TopicInfo
   readonly places: TopicDescription['places']
@@ -81,7 +77,7 @@ export class LocalTransport implements Transport {
   readonly #topics = new Map<string, KnownTopic>()
   readonly #failures = new Map<string, ErrorData>()
   readonly #interests = new Map<string, number>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
   readonly #topicListeners = new Set<() => void>()
   #isLooping = false
@@ -89,6 +85,7 @@ export class LocalTransport implements Transport {
 
   constructor(env: Env, control: ControlLink, bell: Doorbell, attached: Extract<FromDispatcher, { type: 'attached' }>) {
     this.#env = env
+    this.#waiters = new Waiters(env.timers)
     this.#control = control
     this.#directory = attached.directory
     this.#bytes = arenaBytes(attached.arena)
@@ -240,51 +237,25 @@ export class LocalTransport implements Transport {
     if (!request.listener.onFailed(error, isStorage)) this.release(request.memory)
   }
 
-  async wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true || isReady()) return
-    let waiter: Waiter | undefined
-    let timer: { cancel(): void } | undefined
-    const onAbort = (): void => this.#resolve(waiter)
-    try {
-      await new Promise<void>((resolve) => {
-        waiter = { isReady, resolve }
-        this.#waiters.add(waiter)
-        signal?.addEventListener('abort', onAbort, { once: true })
-        if (timeoutMs < Number.POSITIVE_INFINITY) {
-          timer = this.#env.timers.after(timeoutMs, () => this.#resolve(waiter))
-        }
-        this.#ensureLoop()
-      })
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-      timer?.cancel()
-    }
-  }
-
-  #resolve(waiter: Waiter | undefined): void {
-    if (waiter !== undefined && this.#waiters.delete(waiter)) waiter.resolve()
+  wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#waiters.wait(isReady, timeoutMs, signal, () => this.#ensureLoop())
   }
 
   /** Something other than a shard changed: the loop looks at its waiters. */
   wake(): void {
-    this.#notifyWaiters()
+    this.#waiters.notify(this.isClosed)
     this.#bell.ring()
   }
 
-  #notifyWaiters(): void {
-    for (const waiter of this.#waiters) if (this.isClosed || waiter.isReady()) this.#resolve(waiter)
-  }
-
   #isWanted(): boolean {
-    if (this.#waiters.size > 0) return true
+    if (this.#waiters.count > 0) return true
     for (const shard of this.#shards) if (shard.waitingCount > 0) return true
     return false
   }
 
   #hasInput(): boolean {
     for (const shard of this.#shards) if (shard.hasReplies()) return true
-    for (const waiter of this.#waiters) if (waiter.isReady()) return true
-    return this.isClosed
+    return this.isClosed || this.#waiters.hasReady()
   }
 
   #ensureLoop(): void {
@@ -301,7 +272,7 @@ export class LocalTransport implements Transport {
     while (this.#isWanted() && !this.isClosed) {
       await this.#bell.sleepAsync(hasInput, SLEEP_MS)
       this.poll()
-      this.#notifyWaiters()
+      this.#waiters.notify(this.isClosed)
       await Promise.resolve() // Those who were woken take their turn before the next look.
     }
     this.#isLooping = false
