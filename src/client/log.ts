@@ -1,8 +1,9 @@
 /**
  * Log: what a program holds when it has a log open, here or in another thread. Makes producers and consumers.
  */
-import type { Clock } from '../base/env/env.ts'
+import type { Clock, Random, Timers } from '../base/env/env.ts'
 import { VltavaError } from '../base/errors.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
@@ -14,20 +15,29 @@ import type { SerdeChoice, SerdeData } from './serdes.ts'
 type ProducerChoices<K, V> = Omit<ProducerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 
+/** What clients take from the outside world. */
+export interface ClientEnv {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+}
+
 export class Log {
   readonly admin: Admin
   /** Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. */
   readonly address: string
   readonly #transport: Transport
-  readonly #clock: Clock
+  readonly #groups: GroupLink
+  readonly #env: ClientEnv
   readonly #producers = new Set<Producer<never, never>>()
   readonly #consumers = new Set<Consumer<never, never>>()
   #closing: Promise<void> | undefined
 
   /** Made by open() and attach(). */
-  constructor(transport: Transport, clock: Clock, address: string) {
+  constructor(transport: Transport, env: ClientEnv, address: string, groups: GroupLink) {
     this.#transport = transport
-    this.#clock = clock
+    this.#groups = groups
+    this.#env = env
     this.address = address
     this.admin = new Admin(transport)
   }
@@ -47,7 +57,7 @@ export class Log {
   producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V> {
     this.#assertOpen()
     for (const producer of this.#producers) if (producer.isClosed) this.#producers.delete(producer)
-    const producer = new Producer<K, V>(this.#transport, this.#clock, options)
+    const producer = new Producer<K, V>(this.#transport, this.#env.clock, options)
     // Only close() is called through the set; it does not depend on the types.
     this.#producers.add(producer as Producer<never, never>)
     return producer

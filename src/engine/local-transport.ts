@@ -123,6 +123,8 @@ export class LocalTransport implements Transport {
       case 'failed':
       case 'attached':
       case 'restarted':
+      case 'coordinator':
+      case 'coordinatorRestarted':
       case 'lost':
       case 'reply':
         return
