@@ -96,6 +96,7 @@ export class LocalTransport implements Transport {
   readonly #epochs: EpochBook
   readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
+  readonly #topicListeners = new Set<() => void>()
   #isLooping = false
   #closeReason: VltavaError | undefined
 
@@ -121,6 +122,7 @@ export class LocalTransport implements Transport {
     switch (message.type) {
       case 'topics':
         this.#learn(message.changed, message.removed)
+        for (const listener of [...this.#topicListeners]) listener()
         break
       case 'shard':
         if (message.clientId !== this.#control.clientId) return
@@ -140,6 +142,8 @@ export class LocalTransport implements Transport {
       case 'failed':
       case 'attached':
       case 'restarted':
+      case 'coordinator':
+      case 'coordinatorRestarted':
       case 'lost':
       case 'reply':
         return
@@ -202,6 +206,11 @@ export class LocalTransport implements Transport {
 
   topics(): TopicInfo[] {
     return [...this.#topics.values()].map(({ info }) => info)
+  }
+
+  onTopics(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
   }
 
   reserve(sizeBytes: number): BatchMemory | undefined {
