@@ -89,6 +89,8 @@ export const ERROR_CODES = {
   DIRECTORY_UNUSABLE: { kafkaCode: -1, retriable: false },
   DIRECTORY_VERSION: { kafkaCode: -1, retriable: false },
   DIRECTORY_CORRUPT: { kafkaCode: -1, retriable: false },
+  ADDRESS_IN_USE: { kafkaCode: -1, retriable: false },
+  ADDRESS_UNUSABLE: { kafkaCode: -1, retriable: false },
   INVALID_ARGUMENT: { kafkaCode: -1, retriable: false },
   SERIALIZATION: { kafkaCode: -1, retriable: false },
   SHARD_UNAVAILABLE: { kafkaCode: -1, retriable: true },
