@@ -195,7 +195,12 @@ export type ToDispatcher =
     }
   /** `isLost`: its thread ended and could not say so itself. */
   | { readonly type: 'detach'; readonly clientId: string; readonly isLost?: boolean }
-  | { readonly type: 'request'; readonly clientId: string; readonly requestId: number; readonly request: ControlRequest }
+  | {
+      readonly type: 'request'
+      readonly clientId: string
+      readonly requestId: number
+      readonly request: ControlRequest
+    }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
 
 /** Sent to the dispatcher's thread by a thread that attaches: see dispatcher-thread.ts. */

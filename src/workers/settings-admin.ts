@@ -123,5 +123,9 @@ function changedQuotas(quotas: readonly QuotaEntry[], changes: readonly QuotaCha
 }
 
 function entityKey({ user, 'client-id': clientId, ip }: QuotaEntry['entity']): string {
-  return JSON.stringify([user === undefined ? 0 : [user], clientId === undefined ? 0 : [clientId], ip === undefined ? 0 : [ip]])
+  return JSON.stringify([
+    user === undefined ? 0 : [user],
+    clientId === undefined ? 0 : [clientId],
+    ip === undefined ? 0 : [ip],
+  ])
 }
