@@ -39,7 +39,10 @@ const SHORT_MAX = 0x7fff
 
 /** Why `value` is no value of the setting, as the end of a sentence that begins with name=value; undefined if it is. */
 export function valueFault(setting: Setting, value: string): string | undefined {
-  const text = value.trim()
+  return typeFault(setting, value.trim()) ?? setting.fault?.(value)
+}
+
+function typeFault(setting: Setting, text: string): string | undefined {
   switch (setting.type) {
     case 'boolean':
       return /^(true|false)$/i.test(text) ? undefined : 'is neither true nor false'
@@ -50,14 +53,11 @@ export function valueFault(setting: Setting, value: string): string | undefined 
     case 'double':
       return doubleFault(setting, text)
     case 'list':
-      return listFault(setting, elementsOf(value)) ?? setting.fault?.(value)
+      return choiceFault(setting, elementsOf(text))
     case 'string':
     case 'class':
     case 'password':
-      if (setting.choices !== undefined && !setting.choices.includes(text)) {
-        return `is none of ${setting.choices.join(', ')}`
-      }
-      return setting.fault?.(value)
+      return choiceFault(setting, [text])
   }
 }
 
@@ -85,7 +85,7 @@ function doubleFault({ min = -Number.MAX_VALUE, max = Number.MAX_VALUE }: Settin
   return parsed >= min && parsed <= max ? undefined : `is not a number in ${min} .. ${max}`
 }
 
-function listFault({ choices }: Setting, elements: readonly string[]): string | undefined {
+function choiceFault({ choices }: Setting, elements: readonly string[]): string | undefined {
   if (choices === undefined || elements.every((element) => choices.includes(element))) return undefined
   return `is none of ${choices.join(', ')}`
 }
