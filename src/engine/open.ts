@@ -61,7 +61,7 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
   const worker = new Worker(new URL('../workers/dispatcher-thread.js', import.meta.url), {
     name: 'vltava-dispatcher',
     workerData: {
-      options: { directory, shards, retentionCheckMs, checkpointMs },
+      options: { directory, shards, retentionCheckMs, checkpointMs, settings },
       logId,
       coordinator: { file: coordinatorFile.href, settings },
     },
