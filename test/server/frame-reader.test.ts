@@ -14,14 +14,17 @@ function frame(...content: number[]): Uint8Array {
 }
 
 class Judge implements FrameJudge {
-  readonly admitted: [number, number, number][] = []
+  readonly admitted: [number, number][] = []
   takenBytes = 0
   hasMemory = true
   isInPlace = true
 
-  admit(sizeBytes: number, apiKey: number, apiVersion: number): void {
+  admitLength(sizeBytes: number): void {
     if (sizeBytes < 8 || sizeBytes > 1000) throw new Error(`refused ${sizeBytes}`)
-    this.admitted.push([sizeBytes, apiKey, apiVersion])
+  }
+
+  admit(apiKey: number, apiVersion: number): void {
+    this.admitted.push([apiKey, apiVersion])
   }
 
   take(sizeBytes: number, _apiKey: number, inPlace: { chunk: Uint8Array; start: number } | undefined) {
@@ -101,7 +104,7 @@ describe('a frame reader', () => {
     expect(judge.takenBytes).toBe(0)
     reader.push(bytes.slice(11, 12))
     expect(reader.next()).toBe(undefined)
-    expect(judge.admitted.at(-1)).toEqual([508, 3, 9])
+    expect(judge.admitted.at(-1)).toEqual([3, 9])
     expect(judge.takenBytes).toBe(508)
     reader.close()
     expect(judge.takenBytes).toBe(0)
