@@ -11,7 +11,15 @@ import { writeRequestHeader } from '../../src/protocol/wire/headers.ts'
 import { WireWriter } from '../../src/protocol/wire/wire-writer.ts'
 import { messageLines } from '../protocol/messages/kafka-messages.ts'
 import { mulberry32, testSeed } from '../random.ts'
-import { batchOf, type Client, fetchedOf, fetchRequest, type Harness, outcomeOf, produceRequest } from '../server/harness.ts'
+import {
+  batchOf,
+  type Client,
+  fetchedOf,
+  fetchRequest,
+  type Harness,
+  outcomeOf,
+  produceRequest,
+} from '../server/harness.ts'
 import { startServer } from '../server/harness.ts'
 import { type Draw, FUZZ_SCALE, mutate } from './mutations.ts'
 

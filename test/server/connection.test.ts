@@ -21,7 +21,9 @@ describe('requests', () => {
     const frames: Uint8Array[] = []
     for (let id = 1; id <= 40; id++) {
       const isProduce = id % 4 !== 0
-      frames.push(isProduce ? frameOf(0, 9, produceRequest('t', batchOf([`v${id}`])), id) : frameOf(18, 3, software(), id))
+      frames.push(
+        isProduce ? frameOf(0, 9, produceRequest('t', batchOf([`v${id}`])), id) : frameOf(18, 3, software(), id),
+      )
     }
     const stream = Buffer.concat(frames)
     for (const length of [stream.length, 1000, 17]) {

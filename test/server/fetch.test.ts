@@ -2,7 +2,16 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { batchOf, type Client, fetchedOf, fetchRequest, type Fields, type Harness, produceRequest, startServer } from './harness.ts'
+import {
+  batchOf,
+  type Client,
+  fetchedOf,
+  fetchRequest,
+  type Fields,
+  type Harness,
+  produceRequest,
+  startServer,
+} from './harness.ts'
 
 let harness: Harness
 let client: Client
@@ -15,7 +24,8 @@ beforeEach(async () => {
 afterEach(() => harness.close())
 
 async function append(count: number, partition = 0, bytes = 100): Promise<void> {
-  for (let i = 0; i < count; i++) await client.ask(0, 9, produceRequest('t', batchOf([`${i} `.repeat(bytes)]), 1, partition))
+  for (let i = 0; i < count; i++)
+    await client.ask(0, 9, produceRequest('t', batchOf([`${i} `.repeat(bytes)]), 1, partition))
 }
 
 function segmentBytes(topic = 't', partition = 0): Buffer {
@@ -27,7 +37,7 @@ function segmentBytes(topic = 't', partition = 0): Buffer {
 /** Everything from `offset` on, fetch by fetch. */
 async function fetchAll(topic: string, partitionMaxBytes: number, end: number): Promise<Buffer> {
   const parts: Uint8Array[] = []
-  for (let offset = 0; offset < end; ) {
+  for (let offset = 0; offset < end;) {
     const fetched = fetchedOf(await client.ask(1, 11, fetchRequest(topic, offset, { partitionMaxBytes })))!
     expect(fetched.errorCode).toBe(0)
     expect(fetched.records.length).toBeGreaterThan(0)
@@ -107,7 +117,9 @@ describe('a fetch', () => {
   it('judges the leader epoch that a client names', async () => {
     const request = (currentLeaderEpoch: number): Fields => ({
       ...fetchRequest('t', 0),
-      topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 9, currentLeaderEpoch }] }],
+      topics: [
+        { topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 9, currentLeaderEpoch }] },
+      ],
     })
     expect(fetchedOf(await client.ask(1, 11, request(0)))!.errorCode).toBe(0)
     expect(fetchedOf(await client.ask(1, 11, request(5)))!.errorCode).toBe(75)

@@ -108,7 +108,13 @@ export async function startServer(settings: Record<string, string> = {}, memoryB
 
 export type Fields = Record<string, unknown>
 
-export function frameOf(api: number, version: number, request: Fields, correlationId = 1, clientId = 'test'): Uint8Array {
+export function frameOf(
+  api: number,
+  version: number,
+  request: Fields,
+  correlationId = 1,
+  clientId = 'test',
+): Uint8Array {
   const writer = new WireWriter()
   const length = writer.claim(4)
   const declared = apiOf(api)!
@@ -206,7 +212,11 @@ export function batchOf(values: readonly string[], options: BatchOptions = {}): 
 }
 
 export function produceRequest(topic: string, batch: Uint8Array | null, acks = 1, partition = 0): Fields {
-  return { acks, timeoutMs: 30_000, topicData: [{ name: topic, partitionData: [{ index: partition, records: batch }] }] }
+  return {
+    acks,
+    timeoutMs: 30_000,
+    topicData: [{ name: topic, partitionData: [{ index: partition, records: batch }] }],
+  }
 }
 
 export interface ProduceOutcome {

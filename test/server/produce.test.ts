@@ -95,8 +95,12 @@ describe('a request', () => {
       { index: 9, records: batchOf(['b']) },
       { index: 1, records: batchOf(['c']) },
     ]
-    const body = await harness.client().ask(0, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: 't', partitionData }] })
-    const [{ partitionResponses }] = body['responses'] as [{ partitionResponses: { index: number; errorCode: number }[] }]
+    const body = await harness
+      .client()
+      .ask(0, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: 't', partitionData }] })
+    const [{ partitionResponses }] = body['responses'] as [
+      { partitionResponses: { index: number; errorCode: number }[] },
+    ]
     expect(partitionResponses.map(({ index, errorCode }) => [index, errorCode])).toEqual([
       [0, 0],
       [9, 3],
@@ -134,7 +138,9 @@ describe('a request', () => {
       const client = small.client()
       client.send(0, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: 't', partitionData }] })
       client.send(0, 9, produceRequest('t', batchOf(['behind'])))
-      const [first] = (await client.response(0, 9)).body['responses'] as [{ partitionResponses: { errorCode: number }[] }]
+      const [first] = (await client.response(0, 9)).body['responses'] as [
+        { partitionResponses: { errorCode: number }[] },
+      ]
       expect(first.partitionResponses.map(({ errorCode }) => errorCode)).toEqual([0, 0, 0, 0])
       expect(outcomeOf((await client.response(0, 9)).body)).toMatchObject({ errorCode: 0, baseOffset: 1 })
       const tooLarge = outcomeOf(await client.ask(0, 9, produceRequest('t', batchOf(['x'.repeat(600_000)]))))
@@ -142,6 +148,38 @@ describe('a request', () => {
     } finally {
       await small.close()
     }
+  })
+})
+
+describe("a topic's settings", () => {
+  it('refuse records without a key where they could not be compacted, and say which', async () => {
+    await harness.createTopic('compacted', 1, { 'cleanup.policy': 'compact' })
+    const keyless = batchOf(['a', 'b'], { compression: 'gzip' })
+    const { errorCode, recordErrors } = await produce(keyless, 9, 1, 'compacted')
+    expect(errorCode).toBe(87)
+    expect(recordErrors).toMatchObject([{ batchIndex: 0 }, { batchIndex: 1 }])
+    expect((await produce(batchOf(['a'], { key: 'k' }), 9, 1, 'compacted')).errorCode).toBe(0)
+  })
+
+  it.each(['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'])('make every batch %s', async (type) => {
+    await harness.createTopic('codec', 1, { 'compression.type': type })
+    const values = ['a'.repeat(500), 'b'.repeat(500)]
+    for (const compression of ['none', 'gzip', 'lz4'] as const) {
+      const sent = batchOf(values, { compression })
+      expect((await produce(sent, 9, 1, 'codec')).errorCode).toBe(0)
+    }
+    const { records } = fetchedOf(await harness.client().ask(1, 11, fetchRequest('codec', 0)))!
+    const view = new DataView(records.buffer, records.byteOffset, records.length)
+    const codecs: number[] = []
+    for (let at = 0; at < records.length; at += 12 + view.getInt32(at + 8)) codecs.push(view.getInt16(at + 21) & 7)
+    const wanted = ['uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'].indexOf(type)
+    expect(codecs).toEqual([wanted, wanted, wanted])
+  })
+
+  it('stamp the time of the log, and tell it', async () => {
+    await harness.createTopic('stamped', 1, { 'message.timestamp.type': 'LogAppendTime' })
+    const { logAppendTimeMs } = await produce(batchOf(['a']), 9, 1, 'stamped')
+    expect(logAppendTimeMs).toBeGreaterThan(Date.now() - 60_000)
   })
 })
 
