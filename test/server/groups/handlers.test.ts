@@ -43,6 +43,9 @@ function contextOf(groups: GroupLink, apiVersion: number): RequestContext {
     clientHost: '/127.0.0.1',
     broker: { clusterId: 'c', nodeId: 7, host: 'broker.test', port: 9092, rack: null },
     transport: new FakeTransport(),
+    get admin(): never {
+      throw new Error('group handlers ask nothing of it')
+    },
     groups,
     clock: new SimClock(),
     setting: () => undefined,
