@@ -1,12 +1,15 @@
 /**
- * The door of the package: open a log, attach to it from a worker thread, and the types that a program meets.
+ * The door of the package: open a log, connect to one, attach to it from a worker thread, and the types that a program meets.
  */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { realDialer } from './base/env/real-dialer.ts'
 import { crc32cImplementation } from './base/crc32c.ts'
 import { realEnv } from './base/env/real-env.ts'
 import { VltavaError } from './base/errors.ts'
 import { nativeStatus } from './base/native.ts'
+import { ClusterTransport } from './client/cluster/cluster-transport.ts'
+import { checkConnectOptions, type ConnectOptions } from './client/cluster/settings.ts'
 import { Log } from './client/log.ts'
 import { checkNumber } from './client/producer-options.ts'
 import { attachLocal, openLocal } from './engine/open.ts'
@@ -14,6 +17,8 @@ import { compressionAvailable } from './record/compression/codec.ts'
 import { SLAB_BYTES } from './ring/arena.ts'
 import type { FromDispatcher } from './workers/messages.ts'
 
+export type { TlsOptions } from './base/env/dialer.ts'
+export type { ClusterNotice, ConnectOptions } from './client/cluster/settings.ts'
 export { Admin } from './client/admin.ts'
 export type { AdminOptions, NewTopic, PartitionDescription, TopicDescription } from './client/admin.ts'
 export { Consumer } from './client/consumer.ts'
@@ -104,6 +109,24 @@ export async function attach(address: string, options: AttachOptions = {}): Prom
     throw new VltavaError('INVALID_ARGUMENT', 'attach() needs the address of an open log')
   const { transport } = await attachLocal(address, checkMemory(options.memoryBytes), noticeListener(options.onNotice))
   return new Log(transport, realEnv.clock, address)
+}
+
+/**
+ * A log on a cluster of Kafka brokers, or on a Vltava that listens: what open() returns, over TCP. A program that moves
+ * from the one to the other changes this line.
+ *
+ * What differs: `acks: 'all'` means on all in-sync replicas, and an acknowledged record is 'committed' with that;
+ * append() of a topic that was not used before returns false until the cluster has told of it; admin.damage() rejects
+ * with EMBEDDED_ONLY. Lost connections and changed leaders are recovered from, in order and, with idempotence, exactly
+ * once; `deliveryTimeoutMs` bounds how long.
+ *
+ * Rejects with VltavaError BROKER_UNAVAILABLE (nobody answers), INVALID_ARGUMENT.
+ */
+export async function connect(options: ConnectOptions): Promise<Log> {
+  const settings = checkConnectOptions(options)
+  const transport = await ClusterTransport.connect({ ...realEnv, dialer: realDialer }, settings)
+  const address = settings.bootstrap.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+  return new Log(transport, realEnv.clock, address.join(','))
 }
 
 function checkMemory(memoryBytes = MEMORY_BYTES): number {

@@ -78,18 +78,29 @@ export class Admin {
   }
 
   /** Names of all topics, sorted. */
-  listTopics(): Promise<string[]> {
-    return Promise.resolve(
-      this.#transport
-        .topics()
-        .map(({ topic }) => topic)
-        .sort(),
-    )
+  async listTopics(): Promise<string[]> {
+    await this.#transport.remote?.refreshTopics(undefined)
+    return this.#transport
+      .topics()
+      .map(({ topic }) => topic)
+      .sort()
   }
 
   /** Rejects with UnknownTopicOrPartitionError. */
-  describeTopics(topics: readonly string[]): Promise<TopicDescription[]> {
-    return Promise.resolve().then(() => topics.map((topic) => this.#describe(topic)))
+  async describeTopics(topics: readonly string[]): Promise<TopicDescription[]> {
+    const { remote } = this.#transport
+    if (remote !== undefined) {
+      await remote.refreshTopics(topics)
+      await remote.refreshEnds(topics.flatMap((topic) => this.#writablePlaces(topic)))
+    }
+    return topics.map((topic) => this.#describe(topic))
+  }
+
+  /** Of the others nobody could tell the ends. */
+  #writablePlaces(topic: string): { topic: string; partition: number }[] {
+    const count = this.#transport.topic(topic)?.partitionCount ?? 0
+    const places = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+    return places.filter(({ partition }) => this.#transport.partitionFailure(topic, partition) === undefined)
   }
 
   #describe(topic: string): TopicDescription {

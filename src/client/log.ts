@@ -16,7 +16,10 @@ type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly
 
 export class Log {
   readonly admin: Admin
-  /** Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. */
+  /**
+   * Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. Of a log on a
+   * cluster: its brokers, for connect({ brokers: address }).
+   */
   readonly address: string
   readonly #transport: Transport
   readonly #clock: Clock
@@ -24,7 +27,7 @@ export class Log {
   readonly #consumers = new Set<Consumer<never, never>>()
   #closing: Promise<void> | undefined
 
-  /** Made by open() and attach(). */
+  /** Made by open(), attach() and connect(). */
   constructor(transport: Transport, clock: Clock, address: string) {
     this.#transport = transport
     this.#clock = clock
