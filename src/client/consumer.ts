@@ -106,13 +106,14 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     this.#assertOpen()
     const wanted: { topic: string; partition: number; offset: number }[] = []
     const first = this.#from === 'latest' ? 'end' : 'start'
-    await this.#transport.remote?.refreshTopics(assignments.map(({ topic }) => topic))
+    const { remote } = this.#transport
+    if (remote !== undefined) await remote.refreshTopics(assignments.map(({ topic }) => topic))
     for (const { topic, partition, offset = first } of assignments) {
       const info = this.#transport.topic(topic)
       if (info === undefined) throw this.#unknown(topic)
       const partitions =
         partition === undefined ? Array.from({ length: info.partitionCount }, (_, i) => i) : [partition]
-      await this.#transport.remote?.refreshEnds(partitions.map((each) => ({ topic, partition: each })))
+      if (remote !== undefined) await remote.refreshEnds(partitions.map((each) => ({ topic, partition: each })))
       for (const each of partitions)
         wanted.push({ topic, partition: each, offset: await this.#resolve(topic, each, offset) })
     }
@@ -209,7 +210,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     this.#isIterating = true
     try {
       this.#isUntilEnd = until === 'end'
-      if (this.#isUntilEnd) await this.#transport.remote?.refreshEnds(this.assignment(), signal)
+      const { remote } = this.#transport
+      if (this.#isUntilEnd && remote !== undefined) await remote.refreshEnds(this.assignment(), signal)
       if (this.#isUntilEnd) for (const position of this.#positions.values()) stopAtEnd(position)
       while (!this.#isClosed && signal?.aborted !== true) {
         if (this.#transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this consumer is closed')

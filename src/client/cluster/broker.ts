@@ -52,14 +52,14 @@ export class Broker {
 
   /** The open connection for this, made if there is none. Rejects with VltavaError NETWORK_EXCEPTION and the like. */
   connection(purpose: Purpose): Promise<Connection> {
+    // The same promise for all who ask while it is made: requests go out in the order in which they asked.
+    const opening = this.#opening.get(purpose)
+    if (opening !== undefined) return opening
     const present = this.#connections.get(purpose)
     if (present !== undefined && !present.isClosed) return present.ready
-    let opening = this.#opening.get(purpose)
-    if (opening === undefined) {
-      opening = this.#open(purpose)
-      this.#opening.set(purpose, opening)
-    }
-    return opening // The same for all, so that requests go out in the order in which they asked for it.
+    const made = this.#open(purpose)
+    this.#opening.set(purpose, made)
+    return made
   }
 
   async #open(purpose: Purpose): Promise<Connection> {

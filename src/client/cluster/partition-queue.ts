@@ -21,6 +21,8 @@ export interface PendingBatch {
   readonly lengthBytes: number
   readonly recordCount: number
   readonly hasSequence: boolean
+  /** Its sequence number is 0. */
+  readonly startsEpoch: boolean
   readonly acks: Acks
   readonly listener: BatchListener
   /** Monotonic time at which it is not tried any more. */
@@ -71,6 +73,8 @@ export class PartitionQueue {
     const batch = this.batches[this.#sentCount]
     if (batch === undefined) return undefined
     if (this.#sentCount === 0) return batch
+    // A broker that knows nothing of the producer takes any sequence number: the first batch must not be overtaken.
+    if (this.batches[0]!.startsEpoch) return undefined
     const window = batch.hasSequence ? WINDOW_WITH_SEQUENCE : WINDOW_WITHOUT
     return this.nodeId === nodeId && this.#sentCount < window ? batch : undefined
   }

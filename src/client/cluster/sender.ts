@@ -86,12 +86,14 @@ export class Sender {
       queue = new PartitionQueue(topic, topicId, partition)
       this.#queues.set(queue.key, queue)
     }
+    const sequence = memory.view.getInt32(memory.start + BASE_SEQUENCE)
     queue.batches.push({
       queue,
       memory,
       lengthBytes,
       recordCount: memory.view.getInt32(memory.start + RECORD_COUNT),
-      hasSequence: memory.view.getInt32(memory.start + BASE_SEQUENCE) >= 0,
+      hasSequence: sequence >= 0,
+      startsEpoch: sequence === 0,
       acks,
       listener,
       deadlineMs: this.#env.clock.monotonicMs() + this.#settings.deliveryTimeoutMs,
