@@ -1,8 +1,10 @@
 /**
  * Log: what a program holds when it has a log open, here or in another thread. Makes producers and consumers.
  */
-import type { Clock } from '../base/env/env.ts'
+import type { Clock, Random, Timers } from '../base/env/env.ts'
 import { VltavaError } from '../base/errors.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
+import type { Listener, ListenOptions, StartListener } from '../protocol/listener.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
@@ -14,6 +16,17 @@ import type { SerdeChoice, SerdeData } from './serdes.ts'
 type ProducerChoices<K, V> = Omit<ProducerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 
+/** What clients take from the outside world. */
+export interface ClientEnv {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+}
+
+function noListener(): Promise<never> {
+  return Promise.reject(new VltavaError('INVALID_ARGUMENT', 'this log cannot be served'))
+}
+
 export class Log {
   readonly admin: Admin
   /**
@@ -22,15 +35,27 @@ export class Log {
    */
   readonly address: string
   readonly #transport: Transport
-  readonly #clock: Clock
+  readonly #groups: GroupLink
+  readonly #env: ClientEnv
+  readonly #startListener: StartListener
+  readonly #listeners = new Set<Listener>()
   readonly #producers = new Set<Producer<never, never>>()
   readonly #consumers = new Set<Consumer<never, never>>()
   #closing: Promise<void> | undefined
 
   /** Made by open(), attach() and connect(). */
-  constructor(transport: Transport, clock: Clock, address: string) {
+  constructor(
+    transport: Transport,
+    env: ClientEnv,
+    address: string,
+    groups: GroupLink,
+    startListener: StartListener = noListener,
+  ) {
+    this.#startListener = startListener
     this.#transport = transport
-    this.#clock = clock
+    this.#groups = groups
+    void this.#groups // Members of groups come with the consumer's.
+    this.#env = env
     this.address = address
     this.admin = new Admin(transport)
   }
@@ -50,7 +75,7 @@ export class Log {
   producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V> {
     this.#assertOpen()
     for (const producer of this.#producers) if (producer.isClosed) this.#producers.delete(producer)
-    const producer = new Producer<K, V>(this.#transport, this.#clock, options)
+    const producer = new Producer<K, V>(this.#transport, this.#env.clock, options)
     // Only close() is called through the set; it does not depend on the types.
     this.#producers.add(producer as Producer<never, never>)
     return producer
@@ -70,7 +95,21 @@ export class Log {
   }
 
   /**
-   * Flushes this thread's producers and closes: the thread that opened the log closes it for all and releases the
+   * Serves the log to Kafka clients over TCP, by threads of its own, until the listener or the log is closed. By default
+   * on 127.0.0.1:9092. Rejects with VltavaError ADDRESS_IN_USE, ADDRESS_UNUSABLE, INVALID_ARGUMENT, INVALID_CONFIG,
+   * LOG_CLOSED.
+   */
+  async listen(options: ListenOptions = {}): Promise<Listener> {
+    this.#assertOpen()
+    const listener = await this.#startListener(this.address, options)
+    if (this.isClosed) await listener.close()
+    this.#assertOpen()
+    this.#listeners.add(listener)
+    return listener
+  }
+
+  /**
+   * Ends this thread's listeners, flushes its producers and closes: the thread that opened the log closes it for all and releases the
    * directory; a thread that attached only leaves. Consumers' loops end with LOG_CLOSED. A second call waits for the
    * first. Rejects with the first error of a producer or of the disk; the log is closed all the same.
    */
@@ -80,6 +119,7 @@ export class Log {
   }
 
   async #close(): Promise<void> {
+    await Promise.all([...this.#listeners].map((listener) => listener.close()))
     const outcomes = await Promise.allSettled([...this.#producers].map((producer) => producer.close()))
     await this.#transport.close()
     for (const consumer of this.#consumers) consumer.unassign() // Their loops end; files and maps are given back.

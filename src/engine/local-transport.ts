@@ -8,7 +8,6 @@
  * While something is outstanding or somebody waits, a loop sleeps at the doorbell; nothing polls. Otherwise the
  * transport holds nothing that keeps the process alive.
  */
-import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
 import {
   type ErrorData,
@@ -19,6 +18,7 @@ import {
 } from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'
 import { Waiters } from '../base/waiters.ts'
+import type { LeaderEpochs } from '../log/leader-epochs.ts'
 import { kafkaError } from '../protocol/kafka-errors.ts'
 import type {
   Acks,
@@ -36,17 +36,20 @@ import type {
 } from '../protocol/transport.ts'
 import { ArenaBook, arenaBytes, NO_ROOM } from '../ring/arena.ts'
 import type { Doorbell } from '../ring/doorbell.ts'
-import type { Watermarks } from '../ring/watermarks.ts'
-import type { FromDispatcher, TopicDescription } from '../workers/messages.ts'
+import { SlotState, type Watermarks } from '../ring/watermarks.ts'
+import type { ControlRequest, FromDispatcher, TopicDescription } from '../workers/messages.ts'
+import { EpochBook } from './epoch-book.ts'
+import { LocalAdmin } from './local-admin.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
-import { LocalPartitionReader } from './partition-reader.ts'
+import { LocalPartitionReader, type PartitionPlace } from './partition-reader.ts'
+import { PartitionWatches } from './partition-watches.ts'
 import { describeRefusal } from './refusal.ts'
 import { type Outstanding, ShardConnection } from './shard-connection.ts'
 
 /** How the transport reaches the dispatcher, and how the process is kept alive while somebody waits. */
 export interface ControlLink {
   readonly clientId: string
-  request(request: AdminRequest): Promise<unknown>
+  request(request: ControlRequest): Promise<unknown>
   /** Balanced: hold() before, release() after a wait. */
   hold(): void
   release(): void
@@ -58,6 +61,17 @@ export interface ControlLink {
 /** Bounds every sleep at the doorbell; a wake-up comes from the bell, not from this. */
 const SLEEP_MS = 1000
 
+/** 'opening': its ends are not known yet. */
+export type PartitionState = 'opening' | 'online' | 'offline' | 'deleted'
+
+const STATES: Readonly<Record<SlotState, PartitionState>> = {
+  [SlotState.FREE]: 'opening',
+  [SlotState.OPENING]: 'opening',
+  [SlotState.ONLINE]: 'online',
+  [SlotState.OFFLINE]: 'offline',
+  [SlotState.DELETED]: 'deleted',
+}
+
 interface KnownTopic {
   readonly info: TopicInfo
   readonly places: TopicDescription['places']
@@ -65,10 +79,15 @@ interface KnownTopic {
 
 export class LocalTransport implements Transport {
   isClosed = false
+  /** Raised whenever a topic was made, changed or deleted. */
+  topicsVersion = 0
   readonly batchBytesMax: number
   readonly #env: Env
   readonly #control: ControlLink
-  readonly #directory: string
+  /** The data directory. */
+  readonly directory: string
+  /** What the listener's handlers ask beyond a Transport. */
+  readonly admin: LocalAdmin
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #book: ArenaBook
@@ -76,9 +95,11 @@ export class LocalTransport implements Transport {
   readonly #shards: ShardConnection[]
   readonly #topics = new Map<string, KnownTopic>()
   readonly #failures = new Map<string, ErrorData>()
-  readonly #interests = new Map<string, number>()
+  readonly #watches: PartitionWatches
+  readonly #epochs: EpochBook
   readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
+  readonly #topicListeners = new Set<() => void>()
   #isLooping = false
   #closeReason: VltavaError | undefined
 
@@ -86,7 +107,7 @@ export class LocalTransport implements Transport {
     this.#env = env
     this.#waiters = new Waiters(env.timers)
     this.#control = control
-    this.#directory = attached.directory
+    this.directory = attached.directory
     this.#bytes = arenaBytes(attached.arena)
     this.#view = new DataView(attached.arena)
     this.#book = new ArenaBook(attached.arena)
@@ -94,7 +115,10 @@ export class LocalTransport implements Transport {
     this.batchBytesMax = Math.floor(this.#bytes.length / 2)
     const onReply = this.#onReply.bind(this)
     this.#shards = attached.shards.map((link) => new ShardConnection(link, onReply))
+    this.#epochs = new EpochBook(env.fs)
+    this.#watches = new PartitionWatches(this.#shards)
     this.#learn(attached.topics, [])
+    this.admin = new LocalAdmin(this, attached.overrides)
   }
 
   /** A message of the dispatcher, passed on by whoever owns the control link. */
@@ -102,11 +126,15 @@ export class LocalTransport implements Transport {
     switch (message.type) {
       case 'topics':
         this.#learn(message.changed, message.removed)
+        for (const listener of [...this.#topicListeners]) listener()
+        break
+      case 'overrides':
+        this.admin.learn(message.overrides)
         break
       case 'shard':
         if (message.clientId !== this.#control.clientId) return
         this.#shards[message.link.shardIndex]!.reconnect(message.link)
-        this.#restoreInterests(message.link.shardIndex)
+        this.#watches.restore(message.link.shardIndex)
         break
       case 'failure': {
         const key = `${message.topic}-${message.partition}`
@@ -121,6 +149,8 @@ export class LocalTransport implements Transport {
       case 'failed':
       case 'attached':
       case 'restarted':
+      case 'coordinator':
+      case 'coordinatorRestarted':
       case 'lost':
       case 'reply':
         return
@@ -139,6 +169,7 @@ export class LocalTransport implements Transport {
     for (const shard of this.#shards) for (const request of shard.drain()) request.listener.onFailed(error, true)
     for (const listener of this.#closeListeners) listener()
     this.#closeListeners.clear()
+    this.#watches.tellAll()
     this.wake()
   }
 
@@ -149,10 +180,13 @@ export class LocalTransport implements Transport {
 
   #closedError(): VltavaError {
     const why = this.#closeReason === undefined ? '' : `: ${this.#closeReason.message}`
-    return new VltavaError('LOG_CLOSED', `the log in ${this.#directory} is closed${why}`)
+    return new VltavaError('LOG_CLOSED', `the log in ${this.directory} is closed${why}`)
   }
 
   #learn(changed: readonly TopicDescription[], removed: readonly string[]): void {
+    this.topicsVersion += 1
+    if (removed.length > 0) this.#epochs.clear()
+    const gone = removed.flatMap((topic) => this.#topics.get(topic)?.places ?? [])
     for (const topic of removed) {
       const partitionCount = this.#topics.get(topic)?.places.length ?? 0
       for (let partition = 0; partition < partitionCount; partition++) this.#failures.delete(`${topic}-${partition}`)
@@ -170,6 +204,7 @@ export class LocalTransport implements Transport {
       }
       this.#topics.set(topic, { info, places })
     }
+    for (const { shardIndex, slot } of gone) this.#watches.tellOf(shardIndex, slot)
   }
 
   topic(name: string): TopicInfo | undefined {
@@ -178,6 +213,11 @@ export class LocalTransport implements Transport {
 
   topics(): TopicInfo[] {
     return [...this.#topics.values()].map(({ info }) => info)
+  }
+
+  onTopics(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
   }
 
   reserve(sizeBytes: number): BatchMemory | undefined {
@@ -192,6 +232,10 @@ export class LocalTransport implements Transport {
   }
 
   release(memory: BatchMemory): void {
+    if (memory.owner !== undefined) {
+      memory.owner.release()
+      return
+    }
     this.#book.free(memory.start, memory.sizeBytes)
     this.#bell.ring() // Somebody may sleep until there is room.
   }
@@ -241,14 +285,14 @@ export class LocalTransport implements Transport {
   }
 
   #isWanted(): boolean {
-    if (this.#waiters.count > 0) return true
+    if (this.#waiters.count > 0 || this.#watches.hasListeners) return true
     for (const shard of this.#shards) if (shard.waitingCount > 0) return true
     return false
   }
 
   #hasInput(): boolean {
     for (const shard of this.#shards) if (shard.hasReplies()) return true
-    return this.isClosed || this.#waiters.hasReady()
+    return this.isClosed || this.#watches.hasNews() || this.#waiters.hasReady()
   }
 
   #ensureLoop(): void {
@@ -265,6 +309,7 @@ export class LocalTransport implements Transport {
     while (this.#isWanted() && !this.isClosed) {
       await this.#bell.sleepAsync(hasInput, SLEEP_MS)
       this.poll()
+      this.#watches.tell()
       this.#waiters.notify(this.isClosed)
       await Promise.resolve() // Those who were woken take their turn before the next look.
     }
@@ -274,15 +319,29 @@ export class LocalTransport implements Transport {
 
   reader(topic: string, partition: number, offset: number): PartitionReader {
     this.#assertOpen()
+    return new LocalPartitionReader(this.#env.fs, topic, partition, this.place(topic, partition), offset)
+  }
+
+  /** Throws UnknownTopicOrPartitionError. */
+  partitionState(topic: string, partition: number): PartitionState {
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    const directory = this.#directoryOf(topic, partition)
+    return STATES[this.#shards[shardIndex]!.watermarks.state(slot)]
+  }
+
+  /** The leader epochs of a partition. Throws UnknownTopicOrPartitionError, StorageError. */
+  leaderEpochs(topic: string, partition: number): LeaderEpochs {
+    return this.#epochs.get(this.place(topic, partition))
+  }
+
+  /** Where a partition's files and words are. Throws UnknownTopicOrPartitionError. */
+  place(topic: string, partition: number): PartitionPlace {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
     const shard = this.#shards[shardIndex]!
-    const place = { directory, slot, watermarks: (): Watermarks => shard.watermarks }
-    return new LocalPartitionReader(this.#env.fs, topic, partition, place, offset)
+    return { directory: this.#directoryOf(topic, partition), slot, watermarks: (): Watermarks => shard.watermarks }
   }
 
   #directoryOf(topic: string, partition: number): string {
-    return `${this.#directory}/${topic}-${partition}`
+    return `${this.directory}/${topic}-${partition}`
   }
 
   ends(topic: string, partition: number): PartitionEnds {
@@ -316,26 +375,19 @@ export class LocalTransport implements Transport {
   }
 
   watch(topic: string, partition: number): () => void {
-    // By place, not by name: when the interest is given up, the name may be another topic's.
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    this.#addInterest(shardIndex, slot, 1)
-    return () => this.#addInterest(shardIndex, slot, -1)
+    return this.#watches.add(shardIndex, slot)
   }
 
-  #addInterest(shardIndex: number, slot: number, change: number): void {
-    const key = `${shardIndex}/${slot}`
-    const count = (this.#interests.get(key) ?? 0) + change
-    assert(count >= 0, 'interest is given up as often as it was taken')
-    if (count === 0) this.#interests.delete(key)
-    else this.#interests.set(key, count)
-    this.#shards[shardIndex]!.interest.set(slot, count > 0)
-  }
-
-  #restoreInterests(shardIndex: number): void {
-    for (const key of this.#interests.keys()) {
-      const [shard, slot] = key.split('/').map(Number)
-      if (shard === shardIndex) this.#shards[shardIndex]!.interest.set(slot!, true)
-    }
+  /**
+   * Calls back whenever this partition has moved, or the log is closed, until the function that is returned is called,
+   * once. For threads with many who wait: the cost of a move is that of those who listen to its partition.
+   */
+  onMove(topic: string, partition: number, listener: () => void): () => void {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const stop = this.#watches.add(shardIndex, slot, listener)
+    this.#ensureLoop()
+    return stop
   }
 
   lookup(topic: string, partition: number, spec: OffsetSpec): Promise<OffsetAndTimestamp> {
@@ -356,12 +408,17 @@ export class LocalTransport implements Transport {
   }
 
   async request<R extends AdminRequest>(request: R, signal?: AbortSignal): Promise<AdminReplies[R['type']]> {
+    // Each request type has its reply type; the dispatcher keeps the pairing (workers/topic-admin.ts).
+    return (await this.ask(request, signal)) as AdminReplies[R['type']]
+  }
+
+  /** Asks the dispatcher; typed by request() and by LocalAdmin. */
+  async ask(request: ControlRequest, signal?: AbortSignal): Promise<unknown> {
     this.#assertOpen()
     signal?.throwIfAborted()
     this.#control.hold()
     try {
-      // Each request type has its reply type; the dispatcher keeps the pairing (workers/topic-admin.ts).
-      return (await this.#control.request(request)) as AdminReplies[R['type']]
+      return await this.#control.request(request)
     } finally {
       this.#control.release()
     }

@@ -27,6 +27,8 @@ export interface BatchMemory {
   readonly start: number
   /** Bytes that are reserved from `start` on. */
   sizeBytes: number
+  /** Of a part of memory that somebody else reserved: told when the part comes back, in the transport's place. */
+  readonly owner?: { release(): void }
 }
 
 export type Acks = 0 | 1 | -1
@@ -152,6 +154,8 @@ export interface Transport {
   onClose(listener: () => void): () => void
   topic(name: string): TopicInfo | undefined
   topics(): TopicInfo[]
+  /** Calls back when topics came, went or changed; returns how to take that back. */
+  onTopics(listener: () => void): () => void
 
   /** Memory for a batch of up to `sizeBytes`; undefined while none is free. */
   reserve(sizeBytes: number): BatchMemory | undefined

@@ -11,6 +11,7 @@
 import { type ErrorData, toErrorData, VltavaError } from '../../base/errors.ts'
 import { NO_ROOM, SLAB_BYTES, SlabBook } from '../../base/slabs.ts'
 import { Waiters } from '../../base/waiters.ts'
+import type { GroupLink } from '../../protocol/group-link.ts'
 import type {
   Acks,
   AdminReplies,
@@ -32,6 +33,7 @@ import { ClusterMetadata } from './cluster-metadata.ts'
 import { Fetcher } from './fetcher.ts'
 import { KnownEnds } from './known-ends.ts'
 import { OffsetLookup } from './offset-lookup.ts'
+import { RemoteGroupLink } from './remote-group-link.ts'
 import { Sender } from './sender.ts'
 import type { ClusterEnv, ClusterSettings } from './settings.ts'
 
@@ -39,6 +41,8 @@ export class ClusterTransport implements Transport {
   isClosed = false
   readonly batchBytesMax: number
   readonly remote: RemoteKnowledge
+  /** The coordinators of this cluster. */
+  readonly groups: GroupLink
   readonly #env: ClusterEnv
   readonly #bytes: Uint8Array
   readonly #view: DataView
@@ -52,6 +56,7 @@ export class ClusterTransport implements Transport {
   readonly #admin: ClusterAdmin
   readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
+  readonly #topicListeners = new Set<() => void>()
   #requestsUnderWay = 0
   #letProcessEnd: (() => void) | undefined
 
@@ -75,6 +80,7 @@ export class ClusterTransport implements Transport {
       this.#notify(),
     )
     this.#admin = new ClusterAdmin(env, settings, this.#brokers, this.#metadata)
+    this.groups = new RemoteGroupLink(settings, this.#brokers, this.#metadata, (ask) => this.#whileHeld(ask))
     this.remote = {
       learn: (topic) => !this.isClosed && this.#metadata.learn(topic),
       unknownError: (topic) => this.#metadata.unknownError(topic, undefined),
@@ -114,6 +120,11 @@ export class ClusterTransport implements Transport {
     await this.#metadata.refresh(topics, { isDescribed: true, signal })
   }
 
+  onTopics(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
+  }
+
   reserve(sizeBytes: number): BatchMemory | undefined {
     const start = this.#book.allocate(sizeBytes)
     if (start === NO_ROOM) return undefined
@@ -126,6 +137,7 @@ export class ClusterTransport implements Transport {
   }
 
   release(memory: BatchMemory): void {
+    if (memory.owner !== undefined) return memory.owner.release()
     this.#book.free(memory.start, memory.sizeBytes)
   }
 
@@ -174,6 +186,7 @@ export class ClusterTransport implements Transport {
   #changed(): void {
     this.#sender.pumpSoon()
     this.#fetcher.wanted()
+    for (const listener of [...this.#topicListeners]) listener()
     this.#notify()
   }
 

@@ -142,7 +142,9 @@ export class FakeCluster {
   }
 
   async log(options: Partial<ConnectOptions> = {}): Promise<Log> {
-    return new Log(await this.transport(options), this.clock, '')
+    const transport = await this.transport(options)
+    const { clock, random } = this
+    return new Log(transport, { clock, timers: clock, random }, '', transport.groups)
   }
 
   /** Lets everything happen that needs no time. */
