@@ -21,7 +21,7 @@ import {
 } from './command.ts'
 import { formatBytes, formatDuration, formatRate, plural } from './format-units.ts'
 import { checkPartition, describeKnownTopic } from './known-topic.ts'
-import { dataDirectory, withLog } from './open-log.ts'
+import { logPlace, withLog } from './open-log.ts'
 import { Progress, writeLine } from './output.ts'
 import { compileFormat, printJson, type RecordPrinter } from './record-format.ts'
 
@@ -49,6 +49,7 @@ Prints records, by default their values, one on a line. Order holds within a par
   --json                one object on a line: topic, partition, offset, timestamp, key, value, headers;
                         bytes that are not UTF-8 as {"base64": ...}
   --data DIR            the data directory; one program has it open at a time
+  --brokers HOST:PORT   instead: brokers of a running cluster (Vltava or Apache Kafka), joined by commas
   -h, --help            this text
 
 Examples:
@@ -70,10 +71,10 @@ Examples:
       ['TOPIC'],
     )
     if (args.text('group') !== undefined) throw new UsageError('--group (consumer groups) comes with a later release')
-    const directory = dataDirectory(args)
+    const place = logPlace(args)
     const wanted = readWanted(args)
-    await withLog(directory, context, async (log) => {
-      const description = await describeKnownTopic(log, wanted.topic, directory)
+    await withLog(place, context, async (log) => {
+      const description = await describeKnownTopic(log, wanted.topic, place)
       checkPartition(description, wanted.partition)
       await consume(log, description, wanted, context)
     })

@@ -20,7 +20,7 @@ import {
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from './format-units.ts'
 import { checkPartition, describeKnownTopic } from './known-topic.ts'
 import { LineSplitter } from './line-splitter.ts'
-import { dataDirectory, LOG_OPTIONS_HELP, withLog } from './open-log.ts'
+import { LOG_OPTIONS_HELP, logPlace, withLog } from './open-log.ts'
 import { Progress, writeJson, writeLine } from './output.ts'
 import { parseEscapes } from './record-format.ts'
 
@@ -73,10 +73,10 @@ Examples:
       },
       ['TOPIC'],
     )
-    const directory = dataDirectory(args)
+    const place = logPlace(args)
     const wanted = readWanted(args)
-    await withLog(directory, context, async (log) => {
-      checkPartition(await describeKnownTopic(log, wanted.topic, directory), wanted.partition)
+    await withLog(place, context, async (log) => {
+      checkPartition(await describeKnownTopic(log, wanted.topic, place), wanted.partition)
       await produce(log, wanted, context)
     })
     return EXIT_OK

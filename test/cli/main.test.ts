@@ -45,11 +45,9 @@ describe('wrong usage has status 2 and a message that helps', () => {
     [['topic', 'creat', 'a'], "'creat' is no verb of topic, did you mean 'create'?"],
     [['--data', 'x'], "'--data' comes before any command"],
     [['serve'], 'vltava serve: serving the Kafka protocol over TCP comes with a later release'],
-    [['topic', 'list'], '--data DIR is missing'],
-    [
-      ['topic', 'list', '--brokers', 'localhost:9092'],
-      '--brokers (a running broker) comes with a later release; use --data DIR',
-    ],
+    [['topic', 'list'], '--data DIR is missing (or --brokers HOST:PORT, for a log that is served)'],
+    [['topic', 'list', '--brokers', 'localhost'], "--brokers: 'localhost' is not HOST:PORT, such as localhost:9092"],
+    [['topic', 'list', '--brokers', 'a:1', '--data', 'x'], '--data and --brokers exclude each other'],
     [['consume', 'a', '--group', 'g', '--data', 'x'], '--group (consumer groups) comes with a later release'],
     [['produce', 'a', '--acks', '2', '--data', 'x'], "--acks is 0, 1 or all, not '2'"],
     [
