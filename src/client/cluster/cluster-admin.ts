@@ -103,6 +103,7 @@ export class ClusterAdmin {
   }
 
   async #deleteTopics({ topics }: Ask<'deleteTopics'>, signal: AbortSignal | undefined): Promise<void> {
+    const ids = new Map(topics.map((topic) => [topic, this.#metadata.topic(topic)?.topicId]))
     await this.#retry(async () => {
       const request = {
         topics: topics.map((name) => ({ name })),
@@ -112,7 +113,15 @@ export class ClusterAdmin {
       const answer = await this.#askController(deleteTopics, request)
       for (const { name, errorCode, errorMessage } of answer.responses) this.#check(errorCode, errorMessage, name ?? '')
     }, signal)
-    for (const topic of topics) this.#metadata.remove(topic)
+    await this.#retry(async () => {
+      for (const topic of topics) this.#metadata.remove(topic)
+      await this.#metadata.refresh(topics, { signal })
+      const left = topics.find((topic) => {
+        const topicId = this.#metadata.topic(topic)?.topicId
+        return topicId !== undefined && topicId === (ids.get(topic) ?? topicId)
+      })
+      if (left !== undefined) throw new VltavaError('REQUEST_TIMED_OUT', `the brokers still show topic=${left}`)
+    }, signal)
   }
 
   async #createPartitions(
