@@ -17,8 +17,21 @@ import type { FromDispatcher } from './workers/messages.ts'
 
 export { Admin } from './client/admin.ts'
 export type { AdminOptions, NewTopic, PartitionDescription, TopicDescription } from './client/admin.ts'
+export { GroupAdmin } from './client/group-admin.ts'
+export type {
+  GroupAdminOptions,
+  GroupDescription,
+  GroupListing,
+  GroupMemberDescription,
+  GroupOffset,
+  GroupState,
+} from './client/group-admin.ts'
 export { Consumer } from './client/consumer.ts'
-export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition, TopicPartition } from './client/consumer.ts'
+export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition } from './client/consumer-options.ts'
+export type { TopicPartition } from './client/consumer-positions.ts'
+export type { AssignorName } from './client/group-assignors.ts'
+export type { CommittedOffset, PartitionCommit } from './client/group-offsets.ts'
+export type { GroupOptions, RebalanceListener } from './client/group-options.ts'
 export { Log } from './client/log.ts'
 export { Producer } from './client/producer.ts'
 export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } from './client/producer-options.ts'
@@ -93,7 +106,9 @@ export async function open(options: OpenOptions): Promise<Log> {
   }
   const { shards = Math.max(1, availableParallelism() - 1) } = options
   if (!Number.isInteger(shards)) throw new VltavaError('INVALID_ARGUMENT', `shards=${shards} is not a whole number`)
-  const settings = Object.fromEntries(Object.entries(options.settings ?? {}).map(([name, value]) => [name, String(value)]))
+  const settings = Object.fromEntries(
+    Object.entries(options.settings ?? {}).map(([name, value]) => [name, String(value)]),
+  )
   parseCoordinatorSettings(settings)
   const { transport, groups, address } = await openLocal(
     {
@@ -116,7 +131,11 @@ export async function open(options: OpenOptions): Promise<Log> {
 export async function attach(address: string, options: AttachOptions = {}): Promise<Log> {
   if (typeof address !== 'string')
     throw new VltavaError('INVALID_ARGUMENT', 'attach() needs the address of an open log')
-  const { transport, groups } = await attachLocal(address, checkMemory(options.memoryBytes), noticeListener(options.onNotice))
+  const { transport, groups } = await attachLocal(
+    address,
+    checkMemory(options.memoryBytes),
+    noticeListener(options.onNotice),
+  )
   return new Log(transport, realEnv, address, groups)
 }
 

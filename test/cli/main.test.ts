@@ -50,7 +50,15 @@ describe('wrong usage has status 2 and a message that helps', () => {
       ['topic', 'list', '--brokers', 'localhost:9092'],
       '--brokers (a running broker) comes with a later release; use --data DIR',
     ],
-    [['consume', 'a', '--group', 'g', '--data', 'x'], '--group (consumer groups) comes with a later release'],
+    [
+      ['consume', 'a', '--group', 'g', '--partition', '1', '--data', 'x'],
+      '--group and --partition exclude each other: the group says who reads which partition',
+    ],
+    [
+      ['consume', 'a', '--group', 'g', '--from', '12', '--data', 'x'],
+      "with --group, --from is start or end; 'vltava group seek' moves a group to another place",
+    ],
+    [['group', 'seek', 'g', '--data', 'x'], '--to is missing: start, end, an offset or a time'],
     [['produce', 'a', '--acks', '2', '--data', 'x'], "--acks is 0, 1 or all, not '2'"],
     [
       ['consume', 'a', '--from', 'yesterday', '--data', 'x'],
