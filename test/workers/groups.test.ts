@@ -56,6 +56,15 @@ async function untilShared(members: readonly MemberThread[], count: number): Pro
   }
 }
 
+/** Resolves when these offsets, by partition, are committed by some of the members. */
+async function untilCommitted(members: readonly MemberThread[], offsets: readonly number[]): Promise<void> {
+  const isThere = (offset: number, partition: number): boolean =>
+    members.some(({ said }) =>
+      said.some((s) => s.type === 'committed' && s['partition'] === partition && s['offset'] === offset),
+    )
+  while (!offsets.every(isThere)) await new Promise<void>((resolve) => void (MemberThread.onNews = resolve))
+}
+
 const NO_DELAY = { 'group.initial.rebalance.delay.ms': 0 }
 
 async function openWithTopic(partitions: number, options: Parameters<typeof openLog>[0] = {}) {
@@ -105,7 +114,7 @@ describe.each(['consumer', 'classic'] as const)('members in threads, %s protocol
       [first, second].flatMap(({ said }) =>
         said.filter(({ type }) => type === 'records').flatMap((s) => s['values'] as string[]),
       )
-    while (values().length < 44) await new Promise<void>((resolve) => void (MemberThread.onNews = resolve))
+    await untilCommitted([first, second], [11, 11, 11, 11])
     expect(values()).toHaveLength(44)
     expect((await log.admin.groupOffsets('g')).map(({ offset, lag }) => [offset, lag])).toEqual(Array(4).fill([11, 0]))
   })
@@ -168,8 +177,7 @@ describe('a coordinator that dies', () => {
       }
       expect((await notices.next('coordinator-restarted')).reason).not.toBe('')
       await produce(log, 2, 2)
-      const committed = (): number => member.said.filter(({ type }) => type === 'committed').length
-      while (committed() < 4) await new Promise<void>((resolve) => void (MemberThread.onNews = resolve))
+      await untilCommitted([member], [2, 2])
       expect(member.said.filter(({ type }) => type === 'lost' || type === 'revoked')).toEqual([])
       expect((await log.admin.groupOffsets('g')).map(({ lag }) => lag)).toEqual([0, 0])
     },
