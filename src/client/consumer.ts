@@ -415,8 +415,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   }
 
   /**
-   * Ends a running loop and gives up the partitions. A member of a group commits what its loop is done with (autoCommit),
-   * tells `revoked`, and leaves; a static one keeps its place. Rejects with what that failed with; it is closed then too.
+   * Ends a running loop and gives up the partitions. A member of a group commits what its loop is done with
+   * (autoCommit), tells `revoked`, and leaves; a static one keeps its place. Rejects with what that failed with; it is
+   * closed then too.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()

@@ -1,9 +1,9 @@
 /**
  * ClassicMember: membership by the classic protocol: join, sync, heartbeat; one member, the leader, assigns.
  *
- * A rebalance has two ways. Eager: everything is given up, then all join, then each gets its part. Cooperative (KIP-429,
- * if every assignor of this member is cooperative): members join with what they own and go on reading; what the new
- * assignment takes away is given up after it, and one more rebalance hands it on.
+ * A rebalance has two ways. Eager: everything is given up, then all join, then each gets its part. Cooperative
+ * (KIP-429, if every assignor of this member is cooperative): members join with what they own and go on reading; what
+ * the new assignment takes away is given up after it, and one more rebalance hands it on.
  *
  * Heartbeats go on while the program is asked to give partitions up; they stop while a join or a sync waits, which the
  * coordinator counts as life.

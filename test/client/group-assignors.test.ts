@@ -123,12 +123,24 @@ it('cooperative-sticky comes to rest: balanced, and then nothing moves', () => {
       if (random() < 0.8) owned[ids[Math.floor(random() * ids.length)]!]!.push(`t-${partition}`)
     }
     for (let rebalance = 0; rebalance < 3; rebalance++) {
-      owned = assign('cooperative-sticky', ids.map((id) => member(id, { owned: owned[id]! })), { t: count }) // prettier-ignore
+      owned = assign(
+        'cooperative-sticky',
+        ids.map((id) => member(id, { owned: owned[id]! })),
+        {
+          t: count,
+        },
+      )
     }
     const sizes = Object.values(owned).map((places) => places.length)
     expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(count)
-    const again = assign('cooperative-sticky', ids.map((id) => member(id, { owned: owned[id]! })), { t: count }) // prettier-ignore
+    const again = assign(
+      'cooperative-sticky',
+      ids.map((id) => member(id, { owned: owned[id]! })),
+      {
+        t: count,
+      },
+    )
     expect(again).toEqual(owned)
   }
 })

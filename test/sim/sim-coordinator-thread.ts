@@ -10,6 +10,8 @@ import type { FromCoordinator, GroupPort, ToCoordinator } from '../../src/engine
 import { Channel, type Scheduler, type Source } from './scheduler.ts'
 import type { SimClient } from './sim-process.ts'
 
+const REWRITE_BYTES_MIN = 4000
+
 /** What it needs of its process. */
 export interface CoordinatorPlace {
   readonly scheduler: Scheduler
@@ -103,7 +105,8 @@ export class SimCoordinatorThread {
     const label = `coordinator ${this.#incarnation}`
     const { settings, attach, envFor } = this.#place
     this.#client = await attach(label)
-    const config = parseCoordinatorSettings(settings)
+    // So small that logs are rewritten all the time.
+    const config = { ...parseCoordinatorSettings(settings), rewriteBytesMin: REWRITE_BYTES_MIN }
     this.#host = new CoordinatorHost(envFor(label), this.#client.transport, config, this.#incarnation === 1)
     void this.#host.start()
   }
