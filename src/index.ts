@@ -23,8 +23,21 @@ export type { TlsOptions } from './base/env/dialer.ts'
 export type { ClusterNotice, ConnectOptions } from './client/cluster/settings.ts'
 export { Admin } from './client/admin.ts'
 export type { AdminOptions, NewTopic, PartitionDescription, TopicDescription } from './client/admin.ts'
+export { GroupAdmin } from './client/group-admin.ts'
+export type {
+  GroupAdminOptions,
+  GroupDescription,
+  GroupListing,
+  GroupMemberDescription,
+  GroupOffset,
+  GroupState,
+} from './client/group-admin.ts'
 export { Consumer } from './client/consumer.ts'
-export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition, TopicPartition } from './client/consumer.ts'
+export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition } from './client/consumer-options.ts'
+export type { TopicPartition } from './client/consumer-positions.ts'
+export type { AssignorName } from './client/group-assignors.ts'
+export type { CommittedOffset, PartitionCommit } from './client/group-offsets.ts'
+export type { GroupOptions, RebalanceListener } from './client/group-options.ts'
 export { Log } from './client/log.ts'
 export { Producer } from './client/producer.ts'
 export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } from './client/producer-options.ts'

@@ -1,9 +1,12 @@
 /**
- * Admin: topics, partitions, settings and offsets, over any transport.
+ * Admin: topics, partitions, settings and offsets, over any transport; and consumer groups, as GroupAdmin has them.
  */
 import { UnknownTopicOrPartitionError } from '../base/errors.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
 import type { DamageInfo, OffsetAndTimestamp, OffsetSpec, PartitionEnds, Transport } from '../protocol/transport.ts'
-import { isDate } from './consumer.ts'
+import { isDate } from './consumer-options.ts'
+import { GroupAdmin } from './group-admin.ts'
+import type { ClientEnv } from './client-env.ts'
 
 export interface NewTopic {
   /** 1 to 249 of A-Z a-z 0-9 . _ - */
@@ -32,10 +35,11 @@ export interface AdminOptions {
   readonly signal?: AbortSignal
 }
 
-export class Admin {
+export class Admin extends GroupAdmin {
   readonly #transport: Transport
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, groups: GroupLink, env: ClientEnv) {
+    super(transport, groups, env)
     this.#transport = transport
   }
 

@@ -44,11 +44,19 @@ describe('wrong usage has status 2 and a message that helps', () => {
     [['topic'], 'vltava topic needs a verb'],
     [['topic', 'creat', 'a'], "'creat' is no verb of topic, did you mean 'create'?"],
     [['--data', 'x'], "'--data' comes before any command"],
-    [['serve'], 'vltava serve: serving the Kafka protocol over TCP comes with a later release'],
+    [['serve'], '--data DIR is missing'],
     [['topic', 'list'], '--data DIR is missing (or --brokers HOST:PORT, for a log that is served)'],
     [['topic', 'list', '--brokers', 'localhost'], "--brokers: 'localhost' is not HOST:PORT, such as localhost:9092"],
     [['topic', 'list', '--brokers', 'a:1', '--data', 'x'], '--data and --brokers exclude each other'],
-    [['consume', 'a', '--group', 'g', '--data', 'x'], '--group (consumer groups) comes with a later release'],
+    [
+      ['consume', 'a', '--group', 'g', '--partition', '1', '--data', 'x'],
+      '--group and --partition exclude each other: the group says who reads which partition',
+    ],
+    [
+      ['consume', 'a', '--group', 'g', '--from', '12', '--data', 'x'],
+      "with --group, --from is start or end; 'vltava group seek' moves a group to another place",
+    ],
+    [['group', 'seek', 'g', '--data', 'x'], '--to is missing: start, end, an offset or a time'],
     [['produce', 'a', '--acks', '2', '--data', 'x'], "--acks is 0, 1 or all, not '2'"],
     [
       ['consume', 'a', '--from', 'yesterday', '--data', 'x'],

@@ -61,6 +61,8 @@ const UNKNOWN_TOPICS_MAX = 10_000
 
 export class ClusterMetadata {
   controllerId = -1
+  /** Raised when topics came, went or changed. */
+  revision = 0
   readonly #env: ClusterEnv
   readonly #settings: ClusterSettings
   readonly #brokers: Brokers
@@ -170,6 +172,7 @@ export class ClusterMetadata {
     if (known === undefined) return
     this.#topics.delete(name)
     this.#names.delete(known.info.topicId)
+    this.revision += 1
     this.#onChange()
   }
 
@@ -214,6 +217,7 @@ export class ClusterMetadata {
     this.#ageTimer?.cancel()
     this.#ageTimer = this.#env.timers.after(this.#settings.metadataMaxAgeMs, () => {
       for (const name of this.#topics.keys()) this.#describeAgain.add(name)
+      this.#isListWanted = this.#listed.length > 0 // Somebody looked at all topics, and may wait for new ones.
       this.refreshSoon()
     })
   }
@@ -242,7 +246,9 @@ export class ClusterMetadata {
     await this.#describe(inUse)
     if (isList) {
       this.#isListWanted = false
-      this.#listed = present.filter(({ isInternal }) => !isInternal).map(({ name }) => name!)
+      const listed = present.filter(({ isInternal }) => !isInternal).map(({ name }) => name!)
+      if (listed.join() !== this.#listed.join()) this.revision += 1
+      this.#listed = listed
     }
     for (const topic of inUse) this.#learned(topic)
     const found = new Set(inUse.map(({ name }) => name))
@@ -294,6 +300,7 @@ export class ClusterMetadata {
     const info = topicInfo(name, topicId, count, configs)
     // The same object as long as nothing has changed: producers compare by identity.
     const kept = before !== undefined && sameInfo(before.info, info) ? before.info : info
+    if (kept !== before?.info) this.revision += 1
     if (before !== undefined) this.#names.delete(before.info.topicId)
     if (topicId !== ZERO_UUID) this.#names.set(topicId, name)
     this.#topics.set(name, { info: kept, configs, leaders, missingSinceMs: undefined })
@@ -310,6 +317,7 @@ export class ClusterMetadata {
       }
       this.#topics.delete(name)
       this.#names.delete(known.info.topicId)
+      this.revision += 1
     }
     this.#wanted.delete(name)
     if (this.#unknown.size >= UNKNOWN_TOPICS_MAX) this.#unknown.clear()

@@ -58,6 +58,8 @@ export class ClusterTransport implements Transport {
   readonly #closeListeners = new Set<() => void>()
   readonly #topicListeners = new Set<() => void>()
   #requestsUnderWay = 0
+  /** Of the metadata that topic listeners know. */
+  #toldRevision = 0
   #letProcessEnd: (() => void) | undefined
 
   private constructor(env: ClusterEnv, settings: ClusterSettings) {
@@ -186,7 +188,10 @@ export class ClusterTransport implements Transport {
   #changed(): void {
     this.#sender.pumpSoon()
     this.#fetcher.wanted()
-    for (const listener of [...this.#topicListeners]) listener()
+    if (this.#metadata.revision !== this.#toldRevision) {
+      this.#toldRevision = this.#metadata.revision
+      for (const listener of [...this.#topicListeners]) listener()
+    }
     this.#notify()
   }
 
