@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { connect, type Log, open, type VltavaError } from '../workers/built.ts'
+import { connect, type Consumer, type Log, open, type VltavaError } from '../workers/built.ts'
 import { startCluster } from './kafka/cluster.mjs'
 import { available, readBack, startBroker, writeFixtures } from './kafka/kafka-tools.mjs'
 
@@ -166,6 +166,66 @@ describe.each(servers)('a log on %s', (_name, serve) => {
     expect(found).toEqual(outcomes.map(([code]) => code))
     await admin.deleteTopics(['admin'])
     expect(await admin.listTopics()).not.toContain('admin')
+  })
+
+  it.each(['consumer', 'classic'] as const)('shares a topic in a group, protocol %s', async (groupProtocol) => {
+    const topic = `shared-${groupProtocol}`
+    const group = `group-${groupProtocol}`
+    await log.admin.createTopics([{ topic, partitions: 4 }])
+    const other = await connect({ brokers: served.brokers })
+    const producer = log.producer({ value: 'string' })
+    const stop = new AbortController()
+    const follow = (from: Log): { values: string[]; consumer: Consumer<Uint8Array, string>; ended: Promise<void> } => {
+      const consumer = from.consumer({
+        value: 'string',
+        group,
+        groupProtocol,
+        from: 'earliest',
+        heartbeatIntervalMs: 200,
+      })
+      const values: string[] = []
+      const ended = (async () => {
+        await consumer.subscribe([topic])
+        for await (const batch of consumer.batches({ signal: stop.signal })) {
+          for (const { value } of batch) values.push(value!)
+        }
+      })()
+      return { values, consumer, ended }
+    }
+    const until = async (isSo: () => boolean): Promise<void> => {
+      while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    const one = follow(log)
+    const two = follow(log) // Of the same connection: its join must not stand before the other's.
+    const three = follow(other)
+    const members = [one, two, three]
+    await until(() => members.every(({ consumer }) => consumer.assignment().length > 0))
+    await until(() => members.reduce((sum, { consumer }) => sum + consumer.assignment().length, 0) === 4)
+    const send = (from: number): Promise<unknown> =>
+      producer.sendAll(Array.from({ length: 40 }, (_, i) => ({ topic, value: String(from + i), partition: i % 4 })))
+    await send(0)
+    await until(() => members.reduce((sum, { values }) => sum + values.length, 0) >= 40)
+    await two.consumer.close()
+    await until(() => one.consumer.assignment().length + three.consumer.assignment().length === 4)
+    await send(40)
+    await until(() => members.reduce((sum, { values }) => sum + values.length, 0) >= 80)
+    await one.consumer.commit()
+    await three.consumer.commit()
+    const all = members.flatMap(({ values }) => values).map(Number)
+    expect(all.sort((a, b) => a - b)).toEqual(Array.from({ length: 80 }, (_, i) => i))
+    expect(await log.admin.describeGroup(group)).toMatchObject({ state: 'Stable' })
+    stop.abort()
+    await Promise.all(members.map(({ ended }) => ended))
+    await one.consumer.close()
+    await three.consumer.close()
+    const offsets = await log.admin.groupOffsets(group)
+    expect(offsets.map(({ offset, lag }) => [offset, lag])).toEqual(Array.from({ length: 4 }, () => [20, 0]))
+    expect((await log.admin.listGroups()).map(({ groupId }) => groupId)).toContain(group)
+    await log.admin.resetGroupOffsets(group, 'start')
+    expect((await log.admin.groupOffsets(group)).map(({ lag }) => lag)).toEqual([20, 20, 20, 20])
+    await log.admin.deleteGroups([group])
+    expect((await log.admin.listGroups()).map(({ groupId }) => groupId)).not.toContain(group)
+    await other.close()
   })
 
   it('wakes a consumer that waits', async () => {
