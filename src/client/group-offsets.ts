@@ -115,7 +115,7 @@ export class GroupOffsets {
           }))
     const request = {
       groupId: '',
-      topics: null,
+      topics: [],
       groups: [{ groupId: this.#groupId, memberId: null, memberEpoch: -1, topics }],
       requireStable: true,
     }
