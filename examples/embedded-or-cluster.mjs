@@ -3,7 +3,7 @@
  *
  *   node examples/embedded-or-cluster.mjs [DIR]                          the log in this process
  *   node examples/embedded-or-cluster.mjs --brokers localhost:9092       Apache Kafka, or vltava serve
- *   node examples/embedded-or-cluster.mjs [DIR] --serve                  this process serves the log, and connects to it
+ *   node examples/embedded-or-cluster.mjs [DIR] --serve                  serves the log here, and connects to it
  */
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'

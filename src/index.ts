@@ -1,5 +1,6 @@
 /**
- * The door of the package: open a log, connect to one, attach to it from a worker thread, and the types that a program meets.
+ * The door of the package: open a log, connect to one, attach to it from a worker thread, and the types that a
+ * program meets.
  */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'

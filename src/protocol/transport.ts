@@ -129,8 +129,8 @@ export interface AdminReplies {
 }
 
 /**
- * What a transport has whose log is elsewhere, so that its knowledge may be out of date, or not be there yet. Batches of
- * acks=0 are not answered then, and carry no sequence numbers.
+ * What a transport has whose log is elsewhere, so that its knowledge may be out of date, or not be there yet.
+ * Batches of acks=0 are not answered then, and carry no sequence numbers.
  */
 export interface RemoteKnowledge {
   /** True: nothing is known of the topic yet, it is being asked for, and wait() wakes when there is an answer. */
