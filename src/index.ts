@@ -1,12 +1,16 @@
 /**
- * The door of the package: open a log, attach to it from a worker thread, and the types that a program meets.
+ * The door of the package: open a log, connect to one, attach to it from a worker thread, and the types that a
+ * program meets.
  */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
+import { realDialer } from './base/env/real-dialer.ts'
 import { crc32cImplementation } from './base/crc32c.ts'
 import { realEnv } from './base/env/real-env.ts'
 import { VltavaError } from './base/errors.ts'
 import { nativeStatus } from './base/native.ts'
+import { ClusterTransport } from './client/cluster/cluster-transport.ts'
+import { checkConnectOptions, type ConnectOptions } from './client/cluster/settings.ts'
 import { Log } from './client/log.ts'
 import { checkNumber } from './client/producer-options.ts'
 import { parseCoordinatorSettings } from './engine/coordinator/coordinator-settings.ts'
@@ -16,10 +20,25 @@ import { SLAB_BYTES } from './ring/arena.ts'
 import { startListener } from './server/listen.ts'
 import type { FromDispatcher } from './workers/messages.ts'
 
+export type { TlsOptions } from './base/env/dialer.ts'
+export type { ClusterNotice, ConnectOptions } from './client/cluster/settings.ts'
 export { Admin } from './client/admin.ts'
 export type { AdminOptions, NewTopic, PartitionDescription, TopicDescription } from './client/admin.ts'
+export { GroupAdmin } from './client/group-admin.ts'
+export type {
+  GroupAdminOptions,
+  GroupDescription,
+  GroupListing,
+  GroupMemberDescription,
+  GroupOffset,
+  GroupState,
+} from './client/group-admin.ts'
 export { Consumer } from './client/consumer.ts'
-export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition, TopicPartition } from './client/consumer.ts'
+export type { Assignment, BatchesOptions, ConsumerOptions, StartPosition } from './client/consumer-options.ts'
+export type { TopicPartition } from './client/consumer-positions.ts'
+export type { AssignorName } from './client/group-assignors.ts'
+export type { CommittedOffset, PartitionCommit } from './client/group-offsets.ts'
+export type { GroupOptions, RebalanceListener } from './client/group-options.ts'
 export { Log } from './client/log.ts'
 export { Producer } from './client/producer.ts'
 export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } from './client/producer-options.ts'
@@ -123,6 +142,24 @@ export async function attach(address: string, options: AttachOptions = {}): Prom
   const listen = noticeListener(options.onNotice)
   const { transport, groups } = await attachLocal(address, checkMemory(options.memoryBytes), listen)
   return new Log(transport, realEnv, address, groups, startListener)
+}
+
+/**
+ * A log on a cluster of Kafka brokers, or on a Vltava that listens: what open() returns, over TCP. A program that moves
+ * from the one to the other changes this line.
+ *
+ * What differs: `acks: 'all'` means on all in-sync replicas, and an acknowledged record is 'committed' with that;
+ * append() of a topic that was not used before returns false until the cluster has told of it; admin.damage() rejects
+ * with EMBEDDED_ONLY. Lost connections and changed leaders are recovered from, in order and, with idempotence, exactly
+ * once; `deliveryTimeoutMs` bounds how long.
+ *
+ * Rejects with VltavaError BROKER_UNAVAILABLE (nobody answers), INVALID_ARGUMENT.
+ */
+export async function connect(options: ConnectOptions): Promise<Log> {
+  const settings = checkConnectOptions(options)
+  const transport = await ClusterTransport.connect({ ...realEnv, dialer: realDialer }, settings)
+  const address = settings.bootstrap.map(({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`)
+  return new Log(transport, realEnv, address.join(','), transport.groups)
 }
 
 function checkMemory(memoryBytes = MEMORY_BYTES): number {

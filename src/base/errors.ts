@@ -102,6 +102,8 @@ export const ERROR_CODES = {
   INVALID_ARGUMENT: { kafkaCode: -1, retriable: false },
   /** A member has no committed offset in a partition, and its consumer begins nowhere by itself (from: 'none'). */
   NO_COMMITTED_OFFSET: { kafkaCode: -1, retriable: false },
+  /** A rebalance callback of the program threw; its error is the cause. */
+  REBALANCE_CALLBACK: { kafkaCode: -1, retriable: false },
   SERIALIZATION: { kafkaCode: -1, retriable: false },
   SHARD_UNAVAILABLE: { kafkaCode: -1, retriable: true },
   // Of a log on a cluster.

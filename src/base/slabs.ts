@@ -1,5 +1,6 @@
 /**
- * SlabBook: which runs of 16 KiB slabs of a piece of memory are in use. Owned by one thread; the memory is elsewhere. @hot
+ * SlabBook: which runs of 16 KiB slabs of a piece of memory are in use. Owned by one thread; the memory is elsewhere.
+ * @hot
  *
  * Why runs of slabs and not one ring of bytes: eight partitions have eight batches open at once and they close in any
  * order. In a byte ring the oldest open batch holds up all space behind it; here each run is freed alone, and the last

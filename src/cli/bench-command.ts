@@ -18,6 +18,7 @@ import { Progress, writeJson, writeLine } from './output.ts'
 
 const OPTIONS_HELP = `Options:
   --data DIR         directory of the log; default: a directory of its own on a real disk, removed afterwards
+  --brokers H:P,...  instead: a running cluster (Vltava or Apache Kafka); durability is what the cluster promises
   --topic T          topic to use; default: one of its own, deleted afterwards
   --records N        how many records (default 5m; limit: 2m for each part)
   --seconds S        stop after S seconds

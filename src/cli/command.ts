@@ -58,7 +58,7 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 /** `--json` and `--help` are options of every command; main.ts answers `--help` before the command runs. */
 const COMMON_OPTIONS: OptionSpecs = { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } }
 
-/** Options of a command that works on a log. `brokers` is known, so that it can be refused with a reason. */
+/** Options of a command that works on a log: where it is; one of them. */
 export const LOG_OPTIONS: OptionSpecs = { data: { type: 'string' }, brokers: { type: 'string' } }
 
 /** The arguments of a command, read. A getter throws UsageError for a value that it cannot be. */

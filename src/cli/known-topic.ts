@@ -3,13 +3,14 @@
  */
 import { type Log, type TopicDescription, UnknownTopicOrPartitionError } from '../index.ts'
 import { nearest } from './nearest.ts'
+import { type LogPlace, placeOption } from './open-log.ts'
 
 /** Rejects with UnknownTopicOrPartitionError whose message names the command that makes the topic. */
-export async function describeKnownTopic(log: Log, topic: string, directory: string): Promise<TopicDescription> {
+export async function describeKnownTopic(log: Log, topic: string, place: LogPlace): Promise<TopicDescription> {
   const names = await log.admin.listTopics()
   if (names.includes(topic)) return (await log.admin.describeTopics([topic]))[0]!
   const close = nearest(topic, names)
-  const fix = `make it with: vltava topic create ${topic} --partitions 1 --data ${directory}`
+  const fix = `make it with: vltava topic create ${topic} --partitions 1 ${placeOption(place)}`
   const hint = close === undefined ? fix : `did you mean ${close}? Or ${fix}`
   throw new UnknownTopicOrPartitionError(topic, undefined, `topic=${topic} does not exist; ${hint}`)
 }

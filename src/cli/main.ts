@@ -13,6 +13,7 @@ import { type Command, CommandFailed, EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageErr
 import { consumeCommand } from './consume-command.ts'
 import { demoCommand } from './demo-command.ts'
 import { dumpCommand } from './dump-command.ts'
+import { groupCommand } from './group-command.ts'
 import { nearest } from './nearest.ts'
 import { isBrokenPipe, write, writeLine } from './output.ts'
 import { produceCommand } from './produce-command.ts'
@@ -25,6 +26,7 @@ const COMMANDS: readonly Command[] = [
   topicCommand,
   produceCommand,
   consumeCommand,
+  groupCommand,
   benchCommand,
   verifyCommand,
   dumpCommand,
@@ -32,9 +34,7 @@ const COMMANDS: readonly Command[] = [
 ]
 
 /** Nouns of the contract whose release has not come. */
-const LATER: Readonly<Record<string, string>> = {
-  group: 'consumer groups',
-}
+const LATER: Readonly<Record<string, string>> = {}
 
 const BUG = 'BUG'
 

@@ -1,43 +1,79 @@
 /**
- * Opens the log that a command works on (`--data DIR`), tells what recovery did, and closes it whatever happens.
+ * Opens the log that a command works on (`--data DIR`), tells what recovery did, and closes it whatever happens; or
+ * connects to the brokers that have it (`--brokers HOST:PORT`).
  */
 import { realEnv } from '../base/env/real-env.ts'
 import { VltavaError } from '../base/errors.ts'
-import { type Log, open } from '../index.ts'
+import { parseBrokers } from '../client/cluster/settings.ts'
+import { connect, type Log, open } from '../index.ts'
 import { type Arguments, type CommandContext, UsageError } from './command.ts'
 import { writeLine } from './output.ts'
 
 const DAMAGE_LINES_MAX = 20
+const CONNECT_MS = 5000
 
-/** What `--data` says. Throws UsageError without it, and for `--brokers`. */
-export function dataDirectory(args: Arguments): string {
-  if (args.text('brokers') !== undefined) {
-    throw new UsageError('--brokers (a running broker) comes with a later release; use --data DIR')
-  }
+/** Where a log is: in a directory of this machine, or on a cluster. */
+export type LogPlace = { readonly directory: string } | { readonly brokers: string }
+
+/** What `--data` or `--brokers` says. Throws UsageError without either, and for both. */
+export function logPlace(args: Arguments): LogPlace {
+  const brokers = args.text('brokers')
   const directory = args.text('data')
-  if (directory === undefined || directory === '') throw new UsageError('--data DIR is missing')
-  return directory
+  if (brokers !== undefined) return { brokers: checkedBrokers(brokers, directory) }
+  if (directory === undefined || directory === '') {
+    throw new UsageError('--data DIR is missing (or --brokers HOST:PORT, for a log that is served)')
+  }
+  return { directory }
+}
+
+/** Throws UsageError. */
+export function checkedBrokers(brokers: string, directory: string | undefined): string {
+  if (directory !== undefined) throw new UsageError('--data and --brokers exclude each other')
+  try {
+    parseBrokers(brokers)
+  } catch (error) {
+    if (error instanceof VltavaError) throw new UsageError(`--${error.message}`)
+    throw error
+  }
+  return brokers
+}
+
+/** The option that names the place, for hints. */
+export function placeOption(place: LogPlace): string {
+  return 'brokers' in place ? `--brokers ${place.brokers}` : `--data ${place.directory}`
 }
 
 /**
- * Runs `work` with the log of `directory` open. A directory that is not there is an error unless `mayCreate`: a
- * mistyped path must not become an empty log. Rejects with VltavaError DIRECTORY_*, or as `work` does.
+ * Runs `work` with the log at `place` (a directory, if it is a text) open. A directory that is not there is an error
+ * unless `mayCreate`: a mistyped path must not become an empty log. Rejects with VltavaError DIRECTORY_*,
+ * BROKER_UNAVAILABLE, or as `work` does.
  */
 export async function withLog<T>(
-  directory: string,
+  place: string | LogPlace,
   { stderr }: Pick<CommandContext, 'stderr'>,
   work: (log: Log) => Promise<T>,
   mayCreate = false,
 ): Promise<T> {
+  if (typeof place !== 'string' && 'brokers' in place) {
+    const log = await connect({ brokers: place.brokers, clientId: 'vltava-cli', connectTimeoutMs: CONNECT_MS })
+    return await closing(log, () => work(log))
+  }
+  const directory = typeof place === 'string' ? place : place.directory
   if (!mayCreate && realEnv.fs.stat(directory) === undefined) {
     const hint = `vltava topic create NAME --partitions 1 --data ${directory}`
     throw new VltavaError('DIRECTORY_UNUSABLE', `${directory} does not exist; make it with: ${hint}`)
   }
   const log = await open({ dir: directory })
+  return await closing(log, async () => {
+    await tellDamage(log, stderr)
+    return await work(log)
+  })
+}
+
+async function closing<T>(log: Log, work: () => Promise<T>): Promise<T> {
   let result: T
   try {
-    await tellDamage(log, stderr)
-    result = await work(log)
+    result = await work()
   } catch (error) {
     await Promise.allSettled([log.close()]) // The first error tells more than what closing adds to it.
     throw error
@@ -59,5 +95,6 @@ async function tellDamage(log: Log, stderr: NodeJS.WriteStream): Promise<void> {
 
 /** The help's paragraph on where the log is. */
 export const LOG_OPTIONS_HELP = `  --data DIR            the data directory; one program has it open at a time
+  --brokers HOST:PORT   instead: brokers of a running cluster (Vltava or Apache Kafka), joined by commas
   --json                results as JSON, for programs
   -h, --help            this text`

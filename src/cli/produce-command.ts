@@ -20,7 +20,7 @@ import {
 import { formatBytes, formatCount, formatDuration, formatRate, plural } from './format-units.ts'
 import { checkPartition, describeKnownTopic } from './known-topic.ts'
 import { LineSplitter } from './line-splitter.ts'
-import { dataDirectory, LOG_OPTIONS_HELP, withLog } from './open-log.ts'
+import { LOG_OPTIONS_HELP, logPlace, withLog } from './open-log.ts'
 import { Progress, writeJson, writeLine } from './output.ts'
 import { parseEscapes } from './record-format.ts'
 
@@ -36,6 +36,11 @@ const MEANING: Readonly<Record<AcksWord, string>> = {
   '0': 'handed over, nothing acknowledged',
   '1': 'acknowledged when written to the page cache (survives the death of the process)',
   all: 'acknowledged when on the disk (survives a power cut)',
+}
+const MEANING_ON_BROKERS: Readonly<Record<AcksWord, string>> = {
+  '0': 'handed over, nothing acknowledged',
+  '1': 'acknowledged when the leader had written it',
+  all: 'acknowledged when all in-sync replicas had it',
 }
 
 export const produceCommand: Command = {
@@ -73,11 +78,11 @@ Examples:
       },
       ['TOPIC'],
     )
-    const directory = dataDirectory(args)
+    const place = logPlace(args)
     const wanted = readWanted(args)
-    await withLog(directory, context, async (log) => {
-      checkPartition(await describeKnownTopic(log, wanted.topic, directory), wanted.partition)
-      await produce(log, wanted, context)
+    await withLog(place, context, async (log) => {
+      checkPartition(await describeKnownTopic(log, wanted.topic, place), wanted.partition)
+      await produce(log, wanted, 'brokers' in place ? MEANING_ON_BROKERS : MEANING, context)
     })
     return EXIT_OK
   },
@@ -109,7 +114,12 @@ function readWanted(args: Arguments): Wanted {
   }
 }
 
-async function produce(log: Log, wanted: Wanted, context: CommandContext): Promise<void> {
+async function produce(
+  log: Log,
+  wanted: Wanted,
+  meaning: Readonly<Record<AcksWord, string>>,
+  context: CommandContext,
+): Promise<void> {
   const { stdin, stderr, stdout, signal } = context
   const run = new ProduceRun(log, wanted)
   const progress = new Progress(stderr)
@@ -136,7 +146,7 @@ async function produce(log: Log, wanted: Wanted, context: CommandContext): Promi
     throw failure instanceof Error ? failure : new CommandFailed(String(failure))
   }
   if (wanted.isJson) await writeJson(stdout, run.summary(elapsed()))
-  else await writeLine(stderr, `${run.describe(elapsed())}; acks=${wanted.acks}: ${MEANING[wanted.acks]}`)
+  else await writeLine(stderr, `${run.describe(elapsed())}; acks=${wanted.acks}: ${meaning[wanted.acks]}`)
 }
 
 /** One run from the first line to the last acknowledgement. */

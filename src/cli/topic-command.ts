@@ -14,7 +14,7 @@ import {
   UsageError,
 } from './command.ts'
 import { plural } from './format-units.ts'
-import { dataDirectory, LOG_OPTIONS_HELP, withLog } from './open-log.ts'
+import { LOG_OPTIONS_HELP, logPlace, withLog } from './open-log.ts'
 import { writeJson, writeLine } from './output.ts'
 import { formatTable } from './table.ts'
 import type { Log, PartitionDescription, TopicDescription } from '../index.ts'
@@ -247,9 +247,9 @@ function toCommand(verb: Verb): Command {
     usage: verb.usage,
     async run(context) {
       const args = parseArguments(context.args, { ...LOG_OPTIONS, ...verb.options }, verb.positionals)
-      const directory = dataDirectory(args)
+      const place = logPlace(args)
       const work = verb.prepare(args, context)
-      await withLog(directory, context, work, verb.mayCreate)
+      await withLog(place, context, work, verb.mayCreate)
       return EXIT_OK
     },
   }

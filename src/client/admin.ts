@@ -1,9 +1,12 @@
 /**
- * Admin: topics, partitions, settings and offsets, over any transport.
+ * Admin: topics, partitions, settings and offsets, over any transport; and consumer groups, as GroupAdmin has them.
  */
 import { UnknownTopicOrPartitionError } from '../base/errors.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
 import type { DamageInfo, OffsetAndTimestamp, OffsetSpec, PartitionEnds, Transport } from '../protocol/transport.ts'
-import { isDate } from './consumer.ts'
+import { isDate } from './consumer-options.ts'
+import { GroupAdmin } from './group-admin.ts'
+import type { ClientEnv } from './client-env.ts'
 
 export interface NewTopic {
   /** 1 to 249 of A-Z a-z 0-9 . _ - */
@@ -32,10 +35,11 @@ export interface AdminOptions {
   readonly signal?: AbortSignal
 }
 
-export class Admin {
+export class Admin extends GroupAdmin {
   readonly #transport: Transport
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, groups: GroupLink, env: ClientEnv) {
+    super(transport, groups, env)
     this.#transport = transport
   }
 
@@ -78,18 +82,29 @@ export class Admin {
   }
 
   /** Names of all topics, sorted. */
-  listTopics(): Promise<string[]> {
-    return Promise.resolve(
-      this.#transport
-        .topics()
-        .map(({ topic }) => topic)
-        .sort(),
-    )
+  async listTopics(): Promise<string[]> {
+    await this.#transport.remote?.refreshTopics(undefined)
+    return this.#transport
+      .topics()
+      .map(({ topic }) => topic)
+      .sort()
   }
 
   /** Rejects with UnknownTopicOrPartitionError. */
-  describeTopics(topics: readonly string[]): Promise<TopicDescription[]> {
-    return Promise.resolve().then(() => topics.map((topic) => this.#describe(topic)))
+  async describeTopics(topics: readonly string[]): Promise<TopicDescription[]> {
+    const { remote } = this.#transport
+    if (remote !== undefined) {
+      await remote.refreshTopics(topics)
+      await remote.refreshEnds(topics.flatMap((topic) => this.#writablePlaces(topic)))
+    }
+    return topics.map((topic) => this.#describe(topic))
+  }
+
+  /** Of the others nobody could tell the ends. */
+  #writablePlaces(topic: string): { topic: string; partition: number }[] {
+    const count = this.#transport.topic(topic)?.partitionCount ?? 0
+    const places = Array.from({ length: count }, (_, partition) => ({ topic, partition }))
+    return places.filter(({ partition }) => this.#transport.partitionFailure(topic, partition) === undefined)
   }
 
   #describe(topic: string): TopicDescription {

@@ -4,76 +4,51 @@
  * Partitions take turns, one fetch each, so a busy one does not starve the others. When nothing is at hand the consumer
  * sleeps until one of its partitions moves: it does not poll. Order within a partition is the log's order; there is
  * none between partitions.
+ *
+ * With a group, the partitions are those that the group gives it: see group-subscription.ts.
  */
 import { OffsetOutOfRangeError, UnknownTopicOrPartitionError, VltavaError } from '../base/errors.ts'
-import type { FetchedBatches, OffsetSpec, PartitionReader, Transport } from '../protocol/transport.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
+import type { FetchedBatches, Transport } from '../protocol/transport.ts'
 import { RecordBatchView } from '../record/batch-view.ts'
-import { ConsumerBatch, type ConsumerRecord, type ConsumerSerdes } from './record-batch.ts'
+import {
+  type Assignment,
+  type BatchesOptions,
+  checkFrom,
+  type ConsumerOptions,
+  type From,
+  placeOf,
+  type StartPosition,
+} from './consumer-options.ts'
+import { checkDistinct, keyOf, type Position, Positions, type TopicPartition } from './consumer-positions.ts'
+import type { CommittedOffset, PartitionCommit } from './group-offsets.ts'
+import { checkGroupOptions, type GroupSettings, type RebalanceListener } from './group-options.ts'
+import { GroupSubscription } from './group-subscription.ts'
+import type { ClientEnv } from './client-env.ts'
 import { checkNumber } from './producer-options.ts'
-import { guardSerde, resolveSerde, type Serde, type SerdeName } from './serdes.ts'
-
-export interface ConsumerOptions<K = Uint8Array, V = Uint8Array> {
-  readonly key?: SerdeName | Serde<K>
-  readonly value?: SerdeName | Serde<V>
-  /**
-   * Where to begin when nothing else says so, and where to go when the wanted offset is not in the log (any more).
-   * Without it reading begins at the start, and an offset outside the log is an OffsetOutOfRangeError.
-   */
-  readonly from?: 'earliest' | 'latest'
-  /** Bytes that are taken from one partition before the next has its turn. Default 1,048,576. */
-  readonly fetchBytes?: number
-}
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
-
-/** Where to begin: an offset, the start, the end, or the first record at or after a time (Date, or { timestamp }). */
-export type StartPosition = number | 'start' | 'end' | Date | { readonly timestamp: number }
-
-export interface Assignment {
-  readonly topic: string
-  /** Default: all partitions of the topic. */
-  readonly partition?: number
-  /** Default: the consumer's `from`, else 'start'. */
-  readonly offset?: StartPosition
-}
-
-export interface BatchesOptions {
-  readonly signal?: AbortSignal
-  /** 'end': stop at the end that each partition has when the loop begins. Default: go on for ever. */
-  readonly until?: 'end'
-}
+import { ConsumerBatch, type ConsumerRecord, type ConsumerSerdes } from './record-batch.ts'
+import { guardSerde, resolveSerde, type Serde } from './serdes.ts'
 
 const FETCH_BYTES = 1 << 20
 
-class Position {
-  readonly reader: PartitionReader
-  readonly unwatch: () => void
-  isPaused = false
-  /** Raised by each seek: what was fetched before is out of date. */
-  seekCount = 0
-  /** With `until: 'end'`: stop here. */
-  endOffset = Number.POSITIVE_INFINITY
-
-  constructor(reader: PartitionReader, unwatch: () => void) {
-    this.reader = reader
-    this.unwatch = unwatch
-  }
+/** How a consumer reaches its group. */
+export interface ConsumerGroups {
+  readonly link: GroupLink
+  readonly env: ClientEnv
 }
 
 export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<ConsumerRecord<K, V>> {
   readonly #transport: Transport
   readonly #serdes: ConsumerSerdes<K, V>
-  readonly #from: 'earliest' | 'latest' | undefined
+  readonly #from: From
+  readonly #group: GroupSubscription | undefined
   readonly #fetchBytes: number
-  readonly #positions = new Map<string, Position>()
+  readonly #positions = new Positions()
   /** Where the next round begins: whose turn it is. */
   #turn = 0
   #isIterating = false
   #isUntilEnd = false
-  #isClosed = false
+  #closing: Promise<void> | undefined
   #hasChanged = false
   /** The fetch being handed out, and the offset that it was asked for. */
   #fetched: FetchedBatches | undefined
@@ -84,72 +59,115 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   #handedOut: { readonly position: Position; readonly batch: ConsumerBatch<K, V> } | undefined
 
   /** Made by log.consumer(). Throws VltavaError INVALID_ARGUMENT. */
-  constructor(transport: Transport, options: ConsumerOptions<K, V> = {}) {
+  constructor(transport: Transport, options: ConsumerOptions<K, V> = {}, groups?: ConsumerGroups) {
     this.#transport = transport
-    if ('group' in options) {
-      const message = 'consumer groups do not exist in this release: leave `group` out, and subscribe() or assign()'
-      throw new VltavaError('INVALID_ARGUMENT', message)
-    }
-    this.#from = options.from
-    if (![undefined, 'earliest', 'latest'].includes(this.#from)) {
-      throw new VltavaError('INVALID_ARGUMENT', `from=${String(this.#from)} is neither earliest nor latest`)
-    }
+    const settings = checkGroupOptions(options)
+    this.#from = checkFrom(options.from)
     this.#fetchBytes = checkNumber('fetchBytes', options.fetchBytes ?? FETCH_BYTES, 1, 0x7fff_ffff)
     this.#serdes = {
       key: guardSerde(resolveSerde((options.key ?? 'bytes') as Serde<K>)),
       value: guardSerde(resolveSerde((options.value ?? 'bytes') as Serde<V>)),
     }
+    this.#group = settings === undefined ? undefined : this.#subscription(settings, groups)
   }
 
-  /** Reads exactly these partitions from now on. Rejects with UnknownTopicOrPartitionError, INVALID_ARGUMENT. */
+  #subscription(settings: GroupSettings, groups: ConsumerGroups | undefined): GroupSubscription {
+    if (groups === undefined) throw new VltavaError('INVALID_ARGUMENT', 'there are no groups on this log')
+    return new GroupSubscription(settings, groups.link, this.#transport, groups.env, {
+      owned: () => this.assignment(),
+      take: (places) => this.#take(places),
+      giveUp: (partitions) => this.#giveUp(partitions),
+      consumed: () => this.#positions.places(({ consumedOffset }) => consumedOffset),
+      firstOffset: (topic, partition) => this.#firstOffsetOf(topic, partition),
+      wake: () => this.#changed(),
+    })
+  }
+
+  /**
+   * Reads exactly these partitions from now on; a consumer with a group is no member of it then, and only uses its
+   * offsets. Rejects with UnknownTopicOrPartitionError, INVALID_ARGUMENT.
+   */
   async assign(assignments: readonly Assignment[]): Promise<void> {
     this.#assertOpen()
+    await this.#group?.unsubscribe()
     const wanted: { topic: string; partition: number; offset: number }[] = []
-    const first = this.#from === 'latest' ? 'end' : 'start'
-    for (const { topic, partition, offset = first } of assignments) {
+    await this.#transport.remote?.refreshTopics(assignments.map(({ topic }) => topic))
+    for (const { topic, partition, offset } of assignments) {
       const info = this.#transport.topic(topic)
-      if (info === undefined) throw this.#unknown(topic)
+      if (info === undefined) throw new UnknownTopicOrPartitionError(topic, undefined, `topic=${topic} does not exist`)
       const partitions =
         partition === undefined ? Array.from({ length: info.partitionCount }, (_, i) => i) : [partition]
-      for (const each of partitions)
-        wanted.push({ topic, partition: each, offset: await this.#resolve(topic, each, offset) })
+      await this.#transport.remote?.refreshEnds(partitions.map((each) => ({ topic, partition: each })))
+      for (const each of partitions) {
+        const first = offset === undefined ? this.#startOffset(topic, each) : this.#resolve(topic, each, offset)
+        wanted.push({ topic, partition: each, offset: await first })
+      }
     }
     this.#assertOpen() // Offsets were looked up meanwhile.
-    const keys = new Set<string>()
-    for (const { topic, partition } of wanted) {
-      const key = keyOf(topic, partition)
-      if (keys.has(key)) throw new VltavaError('INVALID_ARGUMENT', `${key} is assigned twice`)
-      keys.add(key)
-    }
+    checkDistinct(wanted)
     this.unassign()
-    for (const { topic, partition, offset } of wanted) {
-      const key = keyOf(topic, partition)
-      const reader = this.#transport.reader(topic, partition, offset)
-      const position = new Position(reader, this.#transport.watch(topic, partition))
-      if (this.#isUntilEnd) stopAtEnd(position)
-      this.#positions.set(key, position)
+    this.#take(wanted)
+  }
+
+  async #startOffset(topic: string, partition: number): Promise<number> {
+    if (this.#group === undefined) return this.#firstOffsetOf(topic, partition)
+    this.#transport.ends(topic, partition) // There is such a partition.
+    return (await this.#group.startOffsets([{ topic, partition }]))[0]!.offset
+  }
+
+  /** Where to begin when nothing else says so. */
+  #firstOffsetOf(topic: string, partition: number): Promise<number> {
+    if (this.#from !== 'none' || this.#group === undefined) {
+      return this.#resolve(topic, partition, this.#from === 'latest' ? 'end' : 'start')
+    }
+    const message = `group=${this.#group.settings.groupId} has no offset in ${keyOf(topic, partition)}, and from=none`
+    return Promise.reject(new VltavaError('NO_COMMITTED_OFFSET', message))
+  }
+
+  #take(places: readonly PartitionCommit[]): void {
+    for (const { topic, partition, offset } of places) {
+      const position = this.#positions.open(this.#transport, topic, partition, offset)
+      if (this.#isUntilEnd) position.stopAtEnd()
     }
     this.#changed()
   }
 
-  /** Reads all partitions of these topics, as assign() does. */
-  async subscribe(topics: readonly string[]): Promise<void> {
+  /**
+   * Without a group: reads all partitions of these topics, as assign() does. With a group: joins it, and reads those
+   * that it gives to this member; an expression means all topics that match, those that come later too. What goes wrong
+   * in the group ends the loop with an error: NO_COMMITTED_OFFSET, GROUP_MAX_SIZE_REACHED, UNRELEASED_INSTANCE_ID,
+   * FENCED_INSTANCE_ID, INCONSISTENT_GROUP_PROTOCOL, REBALANCE_CALLBACK.
+   */
+  async subscribe(topics: readonly string[] | RegExp, listener: RebalanceListener = {}): Promise<void> {
+    if (this.#group !== undefined) {
+      this.#assertOpen()
+      if (!this.#group.isMember) this.unassign()
+      if (this.#transport.remote !== undefined) await this.#group.learn(topics, this.#transport.remote)
+      this.#group.subscribe(topics, listener)
+      return
+    }
+    if (topics instanceof RegExp) {
+      throw new VltavaError('INVALID_ARGUMENT', 'only a consumer with a group subscribes to an expression')
+    }
     await this.assign(topics.map((topic) => ({ topic })))
   }
 
   unassign(): void {
-    for (const position of this.#positions.values()) {
-      const { reader } = position
+    this.#giveUp(this.assignment())
+  }
+
+  #giveUp(partitions: readonly TopicPartition[]): void {
+    for (const { topic, partition } of partitions) {
+      const position = this.#positions.get(keyOf(topic, partition))
+      if (position === undefined) continue
       this.#expireHandedOut(position)
-      position.unwatch()
-      reader.close()
+      this.#positions.close(position)
     }
-    this.#positions.clear()
     this.#changed()
   }
 
   assignment(): TopicPartition[] {
-    return [...this.#positions.values()].map(({ reader: { topic, partition } }) => ({ topic, partition }))
+    return this.#positions.places(() => 0).map(({ topic, partition }) => ({ topic, partition }))
   }
 
   /** Goes on reading at another place; takes effect with the next batch. Rejects as assign() does. */
@@ -159,8 +177,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     const offset = await this.#resolve(topic, partition, to)
     if (this.#positions.get(keyOf(topic, partition)) !== position) return // Given up while the offset was looked for.
     this.#expireHandedOut(position)
-    position.reader.seek(offset)
-    position.seekCount += 1
+    position.seek(offset)
     const key = keyOf(topic, partition)
     if (this.#current?.key === key) this.#current = { key, nextOffset: offset }
     this.#changed()
@@ -194,6 +211,41 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   }
 
   /**
+   * Commits for the group: these offsets, each that of the next record to read, or the consumer's positions, the batch
+   * that the loop's body has included. Resolves when the coordinator has acknowledged it. Rejects with
+   * UNKNOWN_MEMBER_ID, ILLEGAL_GENERATION, STALE_MEMBER_EPOCH or FENCED_INSTANCE_ID when the partitions may be another
+   * member's by now, OFFSET_METADATA_TOO_LARGE, UnknownTopicOrPartitionError's code, INVALID_ARGUMENT without a group.
+   */
+  async commit(offsets?: readonly PartitionCommit[], options: { signal?: AbortSignal } = {}): Promise<void> {
+    this.#assertOpen()
+    const commits = offsets ?? this.#positions.places(({ reader }) => this.position(reader.topic, reader.partition))
+    await this.#ofGroup().commit(commits, options.signal)
+    for (const { topic, partition, offset } of commits) this.#positions.get(keyOf(topic, partition))?.consumedTo(offset)
+  }
+
+  /** What the group has committed in a partition; undefined: nothing. */
+  async committed(
+    topic: string,
+    partition: number,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<CommittedOffset | undefined> {
+    this.#assertOpen()
+    const found = await this.#ofGroup().committed(topic, partition, options.signal)
+    return found === undefined ? undefined : { offset: found.offset, metadata: found.metadata ?? '' }
+  }
+
+  /** This consumer as the group's coordinator knows it; generation -1: it is no member at present. */
+  groupMetadata(): { groupId: string; memberId: string; generation: number; groupInstanceId: string | null } {
+    const group = this.#ofGroup()
+    return { groupId: group.settings.groupId, ...group.identity }
+  }
+
+  #ofGroup(): GroupSubscription {
+    if (this.#group !== undefined) return this.#group
+    throw new VltavaError('INVALID_ARGUMENT', "this consumer has no group: log.consumer({ group: 'name' })")
+  }
+
+  /**
    * Batches as they come. Ends when `signal` aborts, at `until`, or when the consumer closes. One loop at a time.
    *
    * Throws OffsetOutOfRangeError (see `from`), CorruptRecordError for damaged bytes (its resumeOffset says where to
@@ -205,25 +257,34 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     if (this.#isIterating)
       throw new VltavaError('INVALID_ARGUMENT', 'this consumer is being read by another loop already')
     this.#isIterating = true
+    const group = this.#group
     try {
+      group?.loopBegins()
       this.#isUntilEnd = until === 'end'
-      if (this.#isUntilEnd) for (const position of this.#positions.values()) stopAtEnd(position)
-      while (!this.#isClosed && signal?.aborted !== true) {
+      const { remote } = this.#transport
+      if (this.#isUntilEnd && remote !== undefined) await remote.refreshEnds(this.assignment(), signal)
+      if (this.#isUntilEnd) for (const position of this.#positions.values()) position.stopAtEnd()
+      while (!this.isClosed && signal?.aborted !== true) {
         if (this.#transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this consumer is closed')
+        await group?.poll()
         const position = this.#nextReady()
         if (position !== undefined) {
           yield* this.#deliver(position, signal)
           continue
         }
-        if (until === 'end' && this.#isAtEnd()) return
+        if (until === 'end' && this.#positions.areAtEnd() && group?.isSettled !== false) return
         this.#hasChanged = false
+        group?.waits(true)
         await this.#transport.wait(() => this.#hasNews(), Number.POSITIVE_INFINITY, signal)
+        group?.waits(false)
       }
     } finally {
       this.#isIterating = false
       this.#isUntilEnd = false
       this.#current = undefined
       for (const position of this.#positions.values()) position.endOffset = Number.POSITIVE_INFINITY
+      group?.waits(false)
+      group?.loopEnds()
     }
   }
 
@@ -233,7 +294,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
       const key = keyOf(batch.topic, batch.partition)
       for (const record of batch) {
         // A loop that is left in the middle of a batch goes on with the next record.
-        if (this.#handedOut?.batch === batch) this.#current = { key, nextOffset: record.offset + 1 }
+        if (this.#handedOut?.batch === batch) {
+          this.#current = { key, nextOffset: record.offset + 1 }
+          this.#handedOut.position.consumedTo(record.offset)
+        }
         yield record
       }
     }
@@ -244,7 +308,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     const positions = [...this.#positions.values()]
     for (let i = 0; i < positions.length; i++) {
       const position = positions[(this.#turn + i) % positions.length]!
-      if (position.isPaused || hasReachedEnd(position)) continue
+      if (position.isPaused || position.hasReachedEnd) continue
       const fetched = this.#poll(position)
       if (fetched === undefined) continue
       this.#turn = (this.#turn + i + 1) % positions.length
@@ -259,9 +323,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     try {
       return position.reader.poll(this.#fetchBytes)
     } catch (error) {
-      if (!(error instanceof OffsetOutOfRangeError) || this.#from === undefined) throw error
+      if (!(error instanceof OffsetOutOfRangeError)) throw error
+      if (this.#from === undefined || this.#from === 'none') throw error
       const { logStartOffset, highWatermark } = position.reader.ends()
-      position.reader.seek(this.#from === 'earliest' ? logStartOffset : highWatermark)
+      position.seek(this.#from === 'earliest' ? logStartOffset : highWatermark)
       this.#firstOffset = position.reader.nextOffset
       return position.reader.poll(this.#fetchBytes)
     }
@@ -289,13 +354,15 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
         }
         handedOut = view.lastOffset + 1
         if (view.isControl || view.recordCount === 0) continue
-        batch = new ConsumerBatch(reader.topic, reader.partition, view, firstOffset, highWatermark, this.#serdes)
+        batch = new ConsumerBatch(reader.topic, reader.partition, view, firstOffset, highWatermark, this.#serdes, this)
         this.#current = { key, nextOffset: handedOut }
         this.#handedOut = { position, batch }
         yield batch
         batch.expire()
         this.#handedOut = undefined
-        const isInterrupted = this.#isClosed || signal?.aborted === true || position.isPaused
+        if (position.seekCount === seekCount) position.consumedTo(handedOut)
+        const isInterrupted =
+          this.isClosed || signal?.aborted === true || position.isPaused || this.#group?.isDue === true
         if (isInterrupted || this.#positions.get(key) !== position || position.seekCount !== seekCount) return
       }
     } finally {
@@ -318,32 +385,17 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   }
 
   #hasNews(): boolean {
-    if (this.#hasChanged || this.#isClosed || this.#transport.isClosed) return true
-    for (const position of this.#positions.values()) {
-      // One that has reached its end may have news, but not for this loop, which would spin.
-      if (position.isPaused || hasReachedEnd(position)) continue
-      if (position.reader.hasNews()) return true
-    }
-    return false
-  }
-
-  #isAtEnd(): boolean {
-    for (const { reader, endOffset, isPaused } of this.#positions.values()) {
-      if (!isPaused && reader.nextOffset < endOffset) return false
-    }
-    return true
+    if (this.#hasChanged || this.isClosed || this.#transport.isClosed || this.#group?.isDue === true) return true
+    return this.#positions.hasNews()
   }
 
   async #resolve(topic: string, partition: number, to: StartPosition): Promise<number> {
-    if (typeof to === 'number') {
-      if (Number.isSafeInteger(to) && to >= 0) {
-        this.#transport.ends(topic, partition)
-        return to
-      }
-      throw new VltavaError('INVALID_ARGUMENT', `offset=${to} is not a whole number, 0 or more; use 'start' or 'end'`)
+    const place = placeOf(to)
+    if (typeof place === 'number') {
+      this.#transport.ends(topic, partition)
+      return place
     }
-    const spec: OffsetSpec = isDate(to) ? { timestamp: to.getTime() } : to
-    const found = await this.#transport.lookup(topic, partition, spec)
+    const found = await this.#transport.lookup(topic, partition, place)
     if (found.offset >= 0) return found.offset
     return (await this.#transport.lookup(topic, partition, 'end')).offset
   }
@@ -354,21 +406,31 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
     throw new VltavaError('INVALID_ARGUMENT', `${keyOf(topic, partition)} is not assigned to this consumer`)
   }
 
-  #unknown(topic: string): UnknownTopicOrPartitionError {
-    return new UnknownTopicOrPartitionError(topic, undefined, `topic=${topic} does not exist`)
+  /** Whether it is a member of a group, or is about to be. */
+  get isMember(): boolean {
+    return this.#group?.isMember === true
   }
 
   get isClosed(): boolean {
-    return this.#isClosed
+    return this.#closing !== undefined
   }
 
-  /** Ends a running loop and gives up the partitions. */
+  /**
+   * Ends a running loop and gives up the partitions. A member of a group commits what its loop is done with
+   * (autoCommit), tells `revoked`, and leaves; a static one keeps its place. Rejects with what that failed with; it is
+   * closed then too.
+   */
   close(): Promise<void> {
-    if (!this.#isClosed) {
-      this.#isClosed = true
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#group?.close()
+    } finally {
       this.unassign()
     }
-    return Promise.resolve()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -382,25 +444,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> implements AsyncIterable<C
   }
 
   #assertOpen(): void {
-    if (this.#isClosed) throw new VltavaError('CONSUMER_CLOSED', 'the consumer is closed')
+    if (this.isClosed) throw new VltavaError('CONSUMER_CLOSED', 'the consumer is closed')
     if (this.#transport.isClosed) throw new VltavaError('LOG_CLOSED', 'the log of this consumer is closed')
   }
-}
-
-/** Structural, so that a Date of another realm counts too. */
-export function isDate(value: object | string | number | null): value is Date {
-  return typeof value === 'object' && value !== null && 'getTime' in value
-}
-
-function keyOf(topic: string, partition: number): string {
-  return `${topic}-${partition}`
-}
-
-function stopAtEnd(position: Position): void {
-  position.endOffset = position.reader.ends().highWatermark
-}
-
-/** Beyond the log's end it has not: that is the reader's to complain of. */
-function hasReachedEnd({ reader, endOffset }: Position): boolean {
-  return reader.nextOffset >= endOffset && reader.nextOffset <= reader.ends().highWatermark
 }

@@ -1,13 +1,14 @@
 /**
  * Log: what a program holds when it has a log open, here or in another thread. Makes producers and consumers.
  */
-import type { Clock, Random, Timers } from '../base/env/env.ts'
 import { VltavaError } from '../base/errors.ts'
 import type { GroupLink } from '../protocol/group-link.ts'
 import type { Listener, ListenOptions, StartListener } from '../protocol/listener.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
-import { Consumer, type ConsumerOptions } from './consumer.ts'
+import type { ClientEnv } from './client-env.ts'
+import { Consumer } from './consumer.ts'
+import type { ConsumerOptions } from './consumer-options.ts'
 import { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import type { SerdeChoice, SerdeData } from './serdes.ts'
@@ -16,20 +17,16 @@ import type { SerdeChoice, SerdeData } from './serdes.ts'
 type ProducerChoices<K, V> = Omit<ProducerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 
-/** What clients take from the outside world. */
-export interface ClientEnv {
-  readonly clock: Clock
-  readonly timers: Timers
-  readonly random: Random
-}
-
 function noListener(): Promise<never> {
   return Promise.reject(new VltavaError('INVALID_ARGUMENT', 'this log cannot be served'))
 }
 
 export class Log {
   readonly admin: Admin
-  /** Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. */
+  /**
+   * Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. Of a log on a
+   * cluster: its brokers, for connect({ brokers: address }).
+   */
   readonly address: string
   readonly #transport: Transport
   readonly #groups: GroupLink
@@ -40,7 +37,7 @@ export class Log {
   readonly #consumers = new Set<Consumer<never, never>>()
   #closing: Promise<void> | undefined
 
-  /** Made by open() and attach(). */
+  /** Made by open(), attach() and connect(). */
   constructor(
     transport: Transport,
     env: ClientEnv,
@@ -51,10 +48,9 @@ export class Log {
     this.#startListener = startListener
     this.#transport = transport
     this.#groups = groups
-    void this.#groups // Members of groups come with the consumer's.
     this.#env = env
     this.address = address
-    this.admin = new Admin(transport)
+    this.admin = new Admin(transport, groups, env)
   }
 
   get isClosed(): boolean {
@@ -86,7 +82,7 @@ export class Log {
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V> {
     this.#assertOpen()
     for (const consumer of this.#consumers) if (consumer.isClosed) this.#consumers.delete(consumer)
-    const consumer = new Consumer<K, V>(this.#transport, options)
+    const consumer = new Consumer<K, V>(this.#transport, options, { link: this.#groups, env: this.#env })
     this.#consumers.add(consumer as Consumer<never, never>)
     return consumer
   }
@@ -118,8 +114,11 @@ export class Log {
   async #close(): Promise<void> {
     await Promise.all([...this.#listeners].map((listener) => listener.close()))
     const outcomes = await Promise.allSettled([...this.#producers].map((producer) => producer.close()))
+    // Members of groups leave while there is a coordinator to tell. The loops of others end with the log.
+    const members = [...this.#consumers].filter((consumer) => consumer.isMember)
+    outcomes.push(...(await Promise.allSettled(members.map((consumer) => consumer.close()))))
     await this.#transport.close()
-    for (const consumer of this.#consumers) consumer.unassign() // Their loops end; files and maps are given back.
+    for (const consumer of this.#consumers) consumer.unassign() // Files and maps are given back.
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
   }

@@ -43,6 +43,8 @@ export class ProducerBatch implements BatchListener {
   baseOffset = -1
   timestamp = -1
   generation = 0
+  /** Its sequence number is the first of its producer epoch: no gap can lie before it. */
+  startsEpoch = false
   #waiter: Waiter | undefined
   #promise: Promise<number> | undefined
 

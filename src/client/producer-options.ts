@@ -49,7 +49,7 @@ export interface ProducerRecord<K = Uint8Array, V = Uint8Array> {
 export interface RecordMetadata {
   readonly topic: string
   readonly partition: number
-  /** -1 with acks 0. */
+  /** -1 with acks 0, and for a repeated batch whose first answer was lost and whose place the broker has forgotten. */
   readonly offset: number
   /** What 'acknowledged' meant: 'committed' (on disk), 'stable' (in the page cache), 'none'. */
   readonly durability: 'committed' | 'stable' | 'none'

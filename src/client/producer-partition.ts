@@ -5,7 +5,8 @@
  * At most IN_FLIGHT_MAX batches are submitted and not appended: that is how many the log remembers to recognise a
  * repetition (KIP-98), so a restarted shard can be sent the same batches again.
  *
- * After a refused batch the sequence has a gap and the log refuses what follows. Then everything under way is awaited,
+ * After a refused batch the sequence has a gap and the log refuses what follows; so it does when it has lost batches
+ * itself (a leader that failed before its followers had them, KIP-360). Then everything under way is awaited,
  * the epoch is raised (which lets the sequence start at 0), and batches that were refused for the gap alone are
  * submitted again, in order, before anything newer.
  */
@@ -115,6 +116,7 @@ export class ProducerPartition implements Lane {
     const sequence = hasId ? this.#sequence : NO_SEQUENCE
     const epoch = hasId ? this.#epoch : -1
     batch.lengthBytes = batch.builder.close(compression, compressionLevel, 0, producerId, epoch, sequence)
+    batch.startsEpoch = sequence === 0
     if (hasId) this.#sequence = sequenceAfter(this.#sequence, batch.recordCount)
   }
 
@@ -125,7 +127,10 @@ export class ProducerPartition implements Lane {
 
   failed(batch: ProducerBatch, error: VltavaError, isUnknown: boolean): boolean {
     const isIdempotent = (this.#core.producerId ?? -1) >= 0
-    if (isIdempotent && this.#hasGap && error.code === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && !isUnknown) {
+    const isOutOfOrder = error.code === 'OUT_OF_ORDER_SEQUENCE_NUMBER' && !isUnknown
+    // Without a gap of ours the log has lost what it had acknowledged; what comes after it does not fail for that.
+    if (isIdempotent && isOutOfOrder && (this.#hasGap || !batch.startsEpoch)) {
+      this.#hasGap = true
       this.#again.push(batch)
       this.#answered()
       return true
@@ -154,6 +159,7 @@ export class ProducerPartition implements Lane {
       if (batch.lengthBytes === 0) continue
       const { bytes, view, start } = batch.memory
       restampProducer(bytes, view, start, batch.lengthBytes, this.#epoch, this.#sequence)
+      batch.startsEpoch = this.#sequence === 0
       this.#sequence = sequenceAfter(this.#sequence, batch.recordCount)
     }
     this.submitReady()

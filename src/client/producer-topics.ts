@@ -50,20 +50,22 @@ export class ProducerTopics {
     return this.#topics.get(name)
   }
 
-  /** Throws UnknownTopicOrPartitionError. */
-  get(name: string): ProducerTopic {
+  /** Undefined while it is being asked for. Throws UnknownTopicOrPartitionError. */
+  get(name: string): ProducerTopic | undefined {
     const last = this.#last
     if (last !== undefined && last.name === name && last.info === this.#transport.topic(name)) return last
-    const topic = this.refresh(name)
-    this.#last = topic
-    return topic
+    this.#last = this.refresh(name)
+    return this.#last
   }
 
-  /** Takes the topic's present settings and partition count. Throws UnknownTopicOrPartitionError if it was deleted. */
-  refresh(name: string): ProducerTopic {
+  /** As get(), with the topic's present settings and partition count. */
+  refresh(name: string): ProducerTopic | undefined {
     const info = this.#transport.topic(name)
     if (info === undefined) {
       this.#last = undefined
+      const { remote } = this.#transport
+      if (remote?.learn(name) === true) return undefined
+      if (remote !== undefined) throw remote.unknownError(name)
       const fix = `create it with admin.createTopics([{ topic: '${name}', partitions: 1 }])`
       throw new UnknownTopicOrPartitionError(name, undefined, `topic=${name} does not exist; ${fix}`)
     }

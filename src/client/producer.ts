@@ -21,6 +21,7 @@ import {
   type RecordHeader,
 } from '../record/batch-builder.ts'
 import type { CompressionName } from '../record/compression/codec.ts'
+import { AppendFailures } from './append-failures.ts'
 import { CommitTracker } from './commit-tracker.ts'
 import { OpenLanes } from './open-lanes.ts'
 import { type Lane, ProducerBatch } from './producer-batch.ts'
@@ -54,7 +55,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #batchBytes: number
   readonly #key: Serde<K>
   readonly #value: Serde<V>
-  readonly #onError: ProducerOptions['onError']
+  readonly #failures: AppendFailures
   readonly #stopListening: () => void
   readonly #topics: ProducerTopics
   readonly #openLanes: OpenLanes
@@ -65,6 +66,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   readonly #unfinished = new UnfinishedBatches()
   /** Bytes that the last append() found no memory for. */
   #wantedBytes: number
+  /** A topic of which the last append() found nothing known yet. */
+  #wantedTopic: string | undefined
   #wallMs = 0
   #appendsSinceClock = 0
   #isObtainingId = false
@@ -77,8 +80,6 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   #draining: Promise<void> | undefined
   /** Wakes those who wait for memory. */
   readonly #closing = new AbortController()
-  #firstError: VltavaError | undefined
-  readonly #flushes = new Set<{ error: VltavaError | undefined }>() // Each hears of a failure.
 
   /** Made by log.producer(). Throws VltavaError INVALID_ARGUMENT and the like for wrong options. */
   constructor(transport: Transport, clock: Clock, options: ProducerOptions<K, V> = {}) {
@@ -96,7 +97,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     this.compressionLevel = checked.compressionLevel
     this.#key = checked.key
     this.#value = checked.value
-    this.#onError = checked.onError
+    this.#failures = new AppendFailures(checked.onError)
     this.#topics = new ProducerTopics(this, transport, clock, checked.partitioner)
     this.#commits = new CommitTracker(
       transport,
@@ -104,7 +105,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
       (batch, error) => this.batchFailed(batch, error),
     )
     this.#stopListening = transport.onClose(() => this.#fail(closedLog()))
-    if (checked.isIdempotent) this.wantProducerId()
+    const isAnswered = this.acks !== 0 || transport.remote === undefined
+    if (checked.isIdempotent && isAnswered) this.wantProducerId()
     else this.producerId = -1
   }
 
@@ -133,7 +135,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   }
 
   /**
-   * Takes a record; false: no memory is free, nothing was done, await drain() and try again.
+   * Takes a record; false: no memory is free (or nothing is known of the topic yet), nothing was done, await drain()
+   * and try again.
    *
    * Throws UnknownTopicOrPartitionError, RecordTooLargeError, or VltavaError PRODUCER_CLOSED, LOG_CLOSED,
    * SERIALIZATION, INVALID_TIMESTAMP, INVALID_RECORD. What fails later is told to onError, or else to flush() and
@@ -161,7 +164,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     const { partition, index, acknowledged } =
       (this.#sendsWaiting === 0 ? this.#trySend(record) : undefined) ?? (await this.#sendInTurn(record))
     if (acknowledged === undefined) return { topic, partition, offset: -1, durability: 'none' }
-    const offset = (await acknowledged) + index
+    const baseOffset = await acknowledged
+    const offset = baseOffset < 0 ? -1 : baseOffset + index
     return { topic, partition, offset, durability: this.acks === 1 ? 'stable' : 'committed' }
   }
 
@@ -223,6 +227,8 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
 
   #hasRoom(): boolean {
     this.transport.poll()
+    if (this.#wantedTopic !== undefined && this.transport.remote?.learn(this.#wantedTopic) === true) return false
+    this.#wantedTopic = undefined
     const memory = this.transport.reserve(this.#wantedBytes)
     if (memory === undefined) return false
     this.transport.release(memory)
@@ -238,17 +244,15 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     signal?.throwIfAborted()
     if (this.#sendsWaiting > 0) await orAborted(this.#lastSendWaiting, signal)
     this.#openLanes.closeAll()
-    const flush = { error: this.#firstError }
-    this.#firstError = undefined
-    this.#flushes.add(flush)
+    const flush = this.#failures.beginFlush()
     try {
       // Only what there is at this moment: others may go on appending for ever.
       await this.#unfinished.allFinished(signal)
     } catch (error) {
-      this.#firstError ??= flush.error // Told to the next one: this one hears of the abort.
+      this.#failures.giveBack(flush)
       throw error
     } finally {
-      this.#flushes.delete(flush)
+      this.#failures.endFlush(flush)
     }
     if (flush.error !== undefined) throw flush.error
   }
@@ -281,6 +285,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   ): ProducerBatch | undefined {
     if (this.#isClosed || this.transport.isClosed) this.#assertUsable()
     const topic = this.#topics.get(topicName)
+    if (topic === undefined) {
+      this.#wantedTopic = topicName
+      return undefined
+    }
     const keyBytes = key === null || key === undefined ? null : this.#key.serialize(key)
     const valueBytes = value === null || value === undefined ? null : this.#value.serialize(value)
     if (keyBytes === null && topic.info.isCompacted) {
@@ -301,7 +309,7 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     if (batch === undefined) return undefined
     if (!batch.builder.append(timestampMs, keyBytes, valueBytes, encoded)) {
       this.#forgetOpen(batch)
-      const { maxMessageBytes } = this.#topics.get(topicName).info
+      const { maxMessageBytes } = topic.info
       throw new RecordTooLargeError(`a record for topic=${topicName}`, bound, 'max.message.bytes', maxMessageBytes)
     }
     return batch
@@ -334,6 +342,10 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
     isSticky: boolean,
   ): ProducerBatch | undefined {
     const topic = this.#topics.refresh(topicName)
+    if (topic === undefined) {
+      this.#wantedTopic = topicName
+      return undefined
+    }
     const { maxMessageBytes } = topic.info
     const limit = Math.min(maxMessageBytes, this.transport.batchBytesMax)
     const smallest = recordBytes - RECORD_BOUND_SLACK
@@ -396,26 +408,9 @@ export class Producer<K = Uint8Array, V = Uint8Array> implements ProducerCore {
   batchFailed(batch: ProducerBatch, error: VltavaError): void {
     this.#recycle(batch)
     batch.reject(error)
-    if (batch.awaitedCount < batch.recordCount) this.#tell(error, batch)
+    if (batch.awaitedCount < batch.recordCount) this.#failures.tell(error, batch)
     this.#unfinished.finished(batch)
     this.#openLanes.endTurnSoon() // What waited for this one's answer may go now.
-  }
-
-  /** Of records that nobody awaits. */
-  #tell(error: VltavaError, { partition: { topic, partition }, recordCount }: ProducerBatch): void {
-    if (this.#onError === undefined) {
-      if (this.#flushes.size === 0) this.#firstError ??= error
-      for (const flush of this.#flushes) flush.error ??= error
-      return
-    }
-    try {
-      this.#onError(error, { topic, partition, recordCount })
-    } catch (thrown) {
-      // The program's own error: it goes where uncaught ones go, and not through the middle of this producer's work.
-      queueMicrotask(() => {
-        throw thrown
-      })
-    }
   }
 
   #recycle(batch: ProducerBatch): void {

@@ -28,6 +28,18 @@ export interface ConsumerSerdes<K, V> {
   readonly value: Serde<V>
 }
 
+/** Who commits offsets for a batch's group. */
+export interface BatchCommitter {
+  commit(
+    offsets: readonly { topic: string; partition: number; offset: number; metadata?: string }[],
+    options?: { signal?: AbortSignal },
+  ): Promise<void>
+}
+
+const NO_GROUP: BatchCommitter = {
+  commit: () => Promise.reject(new VltavaError('INVALID_ARGUMENT', 'the consumer of this batch has no group')),
+}
+
 export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<ConsumerRecord<K, V>> {
   readonly topic: string
   readonly partition: number
@@ -38,12 +50,14 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
   readonly compression: CompressionName
   /** Bytes of the batch on disk. */
   readonly sizeBytes: number
+  /** The offset that was asked for: records before it are not handed out. */
+  readonly firstOffset: number
   /** Greatest timestamp of its records. */
   readonly maxTimestamp: number
   /** First offset after the log's end when the batch was read: what is behind is the consumer's lag. */
   readonly highWatermark: number
-  readonly #firstOffset: number
   readonly #serdes: ConsumerSerdes<K, V>
+  readonly #committer: BatchCommitter
   readonly #baseTimestamp: number
   readonly #isLogAppendTime: boolean
   /** The records' bytes: borrowed until expire(), or our own copy. */
@@ -60,7 +74,9 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
     firstOffset: number,
     highWatermark: number,
     serdes: ConsumerSerdes<K, V>,
+    committer: BatchCommitter = NO_GROUP,
   ) {
+    this.#committer = committer
     this.topic = topic
     this.partition = partition
     this.baseOffset = batch.baseOffset
@@ -70,7 +86,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
     this.sizeBytes = batch.sizeBytes
     this.maxTimestamp = batch.maxTimestamp
     this.highWatermark = highWatermark
-    this.#firstOffset = firstOffset
+    this.firstOffset = firstOffset
     this.#serdes = serdes
     this.#baseTimestamp = batch.baseTimestamp
     this.#isLogAppendTime = batch.isLogAppendTime
@@ -94,6 +110,17 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
     return new RecordCursor(this.#borrowed(), this.#start, this.#end, this.recordCount)
   }
 
+  /**
+   * Commits this batch and what is before it in its partition for the consumer's group: see Consumer.commit(). Needs no
+   * look at the records, and may be called after the batch has expired.
+   */
+  commit(options: { readonly metadata?: string; readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { metadata, signal } = options
+    const { topic, partition } = this
+    const commit = { topic, partition, offset: this.lastOffset + 1, ...(metadata === undefined ? {} : { metadata }) }
+    return this.#committer.commit([commit], signal === undefined ? {} : { signal })
+  }
+
   /** Reference of the records' timestampDelta. */
   get baseTimestamp(): number {
     return this.#baseTimestamp
@@ -107,7 +134,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
   *[Symbol.iterator](): Iterator<ConsumerRecord<K, V>> {
     const cursor = this.#recordsCursor()
     while (cursor.next()) {
-      if (this.baseOffset + cursor.offsetDelta >= this.#firstOffset) yield this.#record(cursor)
+      if (this.baseOffset + cursor.offsetDelta >= this.firstOffset) yield this.#record(cursor)
     }
   }
 
@@ -115,7 +142,7 @@ export class ConsumerBatch<K = Uint8Array, V = Uint8Array> implements Iterable<C
   forEach(visit: (record: ConsumerRecord<K, V>) => void): void {
     const cursor = this.#recordsCursor()
     while (cursor.next()) {
-      if (this.baseOffset + cursor.offsetDelta >= this.#firstOffset) visit(this.#record(cursor))
+      if (this.baseOffset + cursor.offsetDelta >= this.firstOffset) visit(this.#record(cursor))
     }
   }
 

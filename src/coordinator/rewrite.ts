@@ -20,7 +20,7 @@ export class Rewrite {
   readonly #state: CoordinatorState
   readonly #then: (error: Error | undefined) => void
   readonly #left: GroupEntry[]
-  #pieces: Piece[] = []
+  readonly #pieces: Piece[] = []
   #entry: GroupEntry | undefined
   #isStepping = false
   #isStepDue = false

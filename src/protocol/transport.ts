@@ -5,7 +5,7 @@
  * Everything on the hot path is synchronous and works on memory that the transport owns; promises appear only where
  * somebody waits. All members belong to the thread that made the transport.
  */
-import type { ErrorData } from '../base/errors.ts'
+import type { ErrorData, VltavaError } from '../base/errors.ts'
 
 export interface TopicInfo {
   readonly topic: string
@@ -128,7 +128,27 @@ export interface AdminReplies {
   damage: readonly DamageInfo[]
 }
 
+/**
+ * What a transport has whose log is elsewhere, so that its knowledge may be out of date, or not be there yet.
+ * Batches of acks=0 are not answered then, and carry no sequence numbers.
+ */
+export interface RemoteKnowledge {
+  /** True: nothing is known of the topic yet, it is being asked for, and wait() wakes when there is an answer. */
+  learn(topic: string): boolean
+  /** The error of a topic that is not there. */
+  unknownError(topic: string): VltavaError
+  /** Makes topic() newer than this call, of these; without names makes topics() so. Rejects when nobody answers. */
+  refreshTopics(topics: readonly string[] | undefined, signal?: AbortSignal): Promise<void>
+  /** Makes ends() newer than this call. Rejects with UnknownTopicOrPartitionError, or when nobody answers. */
+  refreshEnds(
+    places: readonly { readonly topic: string; readonly partition: number }[],
+    signal?: AbortSignal,
+  ): Promise<void>
+}
+
 export interface Transport {
+  /** Undefined where everything is known at any time: in the process that has the log open. */
+  readonly remote?: RemoteKnowledge | undefined
   readonly isClosed: boolean
   /** Calls back once when the transport closes; returns how to take that back. */
   onClose(listener: () => void): () => void

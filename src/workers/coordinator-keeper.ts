@@ -2,8 +2,8 @@
  * CoordinatorKeeper: starts the group coordinator's thread when somebody first asks for it, connects clients to it, and
  * starts it again when it ends or hangs. Part of the dispatcher's thread.
  *
- * A thread that dies again and again is started again more slowly: clients hear COORDINATOR_NOT_AVAILABLE meanwhile, and
- * a bug that the log's data hits each time must not take a core.
+ * A thread that dies again and again is started again more slowly: clients hear COORDINATOR_NOT_AVAILABLE meanwhile,
+ * and a bug that the log's data hits each time must not take a core.
  */
 import type { Env } from '../base/env/env.ts'
 

@@ -124,7 +124,9 @@ describe('exits with 2 for', () => {
     ['no verb', []],
     ['an option of no bench', ['produce', '--colour', 'red']],
     ['a value too small to carry a sequence number', ['produce', '--record-size', '15']],
-    ['a broker', ['produce', '--brokers', 'localhost:9092']],
+    ['brokers that are none', ['produce', '--brokers', 'localhost']],
+    ['brokers and a directory', ['produce', '--brokers', 'localhost:9092', '--data', 'x']],
+    ['the limit of brokers', ['limit', '--brokers', 'localhost:9092']],
     ['a rate of reading', ['consume', '--rate', '5']],
   ])('%s', async (_name, args) => {
     expect((await bench(...args)).status).toBe(2)

@@ -221,7 +221,7 @@ describe('consume', () => {
   })
 
   it('the words of --from', () => {
-    const starts = ['start', 'end', '0', '17', '@5', '1970-01-01T00:00:01Z'].map(parseStart)
+    const starts = ['start', 'end', '0', '17', '@5', '1970-01-01T00:00:01Z'].map((text) => parseStart(text))
     expect(starts).toEqual(['start', 'end', 0, 17, { timestamp: 5 }, { timestamp: 1000 }])
     for (const text of ['', '-1', 'beginning', '@', '1.5']) expect(() => parseStart(text), text).toThrow(UsageError)
   })

@@ -72,6 +72,13 @@ it('outbox: killed between delivery and answer, it delivers the same orders agai
   expect(deliveries.slice(1).flat()).toEqual(all)
 })
 
+it('one program on the embedded log and over TCP, with the same outcome', async () => {
+  expect(await runExample('embedded-or-cluster', dir)).toContain(': 7 customers, 599500 cents')
+  expect(await runExample('embedded-or-cluster', dir, '--serve')).toMatch(
+    /on 127\.0\.0\.1:\d+: 7 customers, 599500 cents/,
+  )
+})
+
 it('http-ingest: once, by itself', async () => {
   const said = await runExample('http-ingest', dir, '--once', '--port', '0')
   expect(said).toContain('answered 202 {"partition":')

@@ -16,6 +16,7 @@ import { Dispatcher, type DispatcherOptions } from '../../src/workers/dispatcher
 import type { FromDispatcher, ToDispatcher } from '../../src/workers/messages.ts'
 import { OwnedFs } from './owned-fs.ts'
 import { Channel, type Scheduler, type Source } from './scheduler.ts'
+import { SimCoordinatorThread } from './sim-coordinator-thread.ts'
 import { SimDoorbell } from './sim-doorbell.ts'
 import { SimSpawner, type SimThread } from './sim-threads.ts'
 
@@ -49,6 +50,10 @@ export class SimProcess {
   readonly #clientFs: OwnedFs
   readonly #sources: Source[] = []
   readonly #labels = new Set<string>()
+  /** Starts at the first request about a group. */
+  readonly coordinator: SimCoordinatorThread
+  /** Broker settings of the coordinator. */
+  readonly settings: Record<string, string> = {}
   #dispatcher: Dispatcher | undefined
   #nextTickMs = Infinity
 
@@ -68,6 +73,13 @@ export class SimProcess {
     this.#dispatcherFs = new OwnedFs(env.fs)
     this.#clientFs = new OwnedFs(env.fs)
     this.#add(this.#toDispatcher)
+    this.coordinator = new SimCoordinatorThread({
+      scheduler,
+      settings: this.settings,
+      add: (source) => this.#add(source),
+      envFor: (label) => this.#envFor(label, this.#clientFs),
+      attach: (label) => this.attach(label),
+    })
   }
 
   #add(source: Source): void {
@@ -143,7 +155,8 @@ export class SimProcess {
         return bell
       },
     )
-    const groups = new LocalGroupLink(env, control, () => undefined)
+    const groups: LocalGroupLink = new LocalGroupLink(env, control, () => this.coordinator.connect(label, groups))
+    transport.onClose(() => groups.close())
     return { label, transport, log: new Log(transport, env, 'vltava:simulated', groups) }
   }
 

@@ -3,7 +3,8 @@
  * tell the model of every record. Between two moves of their own, offsets must follow each other without a gap.
  */
 import { type ErrorCode, OffsetOutOfRangeError } from '../../src/base/errors.ts'
-import type { Consumer, StartPosition } from '../../src/client/consumer.ts'
+import type { Consumer } from '../../src/client/consumer.ts'
+import type { StartPosition } from '../../src/client/consumer-options.ts'
 import type { ConsumerBatch } from '../../src/client/record-batch.ts'
 import type { ModelTopic } from './model-topic.ts'
 import type { ReadRecord } from './model.ts'

@@ -3,5 +3,5 @@ import type * as Vltava from '../../src/index.ts'
 
 const built = new URL('../../dist/index.js', import.meta.url).href
 
-export const { open, attach, features } = (await import(built)) as typeof Vltava
-export type { Consumer, Log, LogNotice, OpenOptions, Producer, RecordMetadata } from '../../src/index.ts'
+export const { open, attach, connect, features } = (await import(built)) as typeof Vltava
+export type { Consumer, Log, LogNotice, OpenOptions, Producer, RecordMetadata, VltavaError } from '../../src/index.ts'

@@ -19,6 +19,7 @@ import type {
   OffsetSpec,
   PartitionEnds,
   PartitionReader,
+  RemoteKnowledge,
   TopicInfo,
   Transport,
 } from '../../protocol/transport.ts'
@@ -49,6 +50,10 @@ export class AckProbe implements Transport {
     this.#clock = clock
     this.#latency = latency
     this.batchBytesMax = inner.batchBytesMax
+  }
+
+  get remote(): RemoteKnowledge | undefined {
+    return this.#inner.remote
   }
 
   get isClosed(): boolean {

@@ -4,10 +4,22 @@
  */
 import { availableParallelism } from 'node:os'
 import { realEnv } from '../../base/env/real-env.ts'
+import { realDialer } from '../../base/env/real-dialer.ts'
+import { ClusterTransport } from '../../client/cluster/cluster-transport.ts'
+import { checkConnectOptions } from '../../client/cluster/settings.ts'
 import { Log } from '../../client/log.ts'
 import { attachLocal, openLocal, type OpenedLocal } from '../../engine/open.ts'
 import type { GroupLink } from '../../protocol/group-link.ts'
 import type { Transport } from '../../protocol/transport.ts'
+import type { BenchRun } from './bench-run.ts'
+
+interface Opened extends Omit<OpenedLocal, 'transport' | 'groups'> {
+  readonly transport: Transport
+  readonly groups: GroupLink
+}
+
+/** Before an address that is a list of brokers. */
+const BROKERS = 'brokers='
 
 /** As open() of the package has it. */
 const MEMORY_BYTES = 32 << 20
@@ -23,18 +35,19 @@ export class BenchLog implements AsyncDisposable {
 
   readonly #groups: GroupLink
 
-  private constructor({ transport, groups, address }: OpenedLocal) {
+  private constructor({ transport, groups, address }: Opened) {
     this.transport = transport
     this.#groups = groups
     this.address = address
     this.log = new Log(transport, realEnv, address, groups)
   }
 
-  /** Rejects with VltavaError DIRECTORY_*. */
-  static async open(directory: string): Promise<BenchLog> {
+  /** Of the run's brokers, or else of its directory. Rejects with VltavaError DIRECTORY_*, BROKER_UNAVAILABLE. */
+  static async open({ options, directory }: Pick<BenchRun, 'options' | 'directory'>): Promise<BenchLog> {
+    if (options.brokers !== undefined) return await BenchLog.attach(`${BROKERS}${options.brokers}`)
     const opened = await openLocal(
       {
-        directory,
+        directory: directory.path,
         shards: shardCount(),
         memoryBytes: MEMORY_BYTES,
         retentionCheckMs: RETENTION_CHECK_MS,
@@ -45,7 +58,13 @@ export class BenchLog implements AsyncDisposable {
     return new BenchLog(opened)
   }
 
+  /** As another thread uses the log; each has connections of its own to brokers. */
   static async attach(address: string): Promise<BenchLog> {
+    if (address.startsWith(BROKERS)) {
+      const settings = checkConnectOptions({ brokers: address.slice(BROKERS.length), clientId: 'vltava-bench' })
+      const transport = await ClusterTransport.connect({ ...realEnv, dialer: realDialer }, settings)
+      return new BenchLog({ transport, groups: transport.groups, address })
+    }
     return new BenchLog(await attachLocal(address, MEMORY_BYTES, () => undefined))
   }
 

@@ -2,6 +2,7 @@
  * BenchOptions: what `vltava bench` was told, with what it assumes where it was told nothing.
  */
 import { CODEC_IDS, type CompressionName } from '../../record/compression/codec.ts'
+import { checkedBrokers } from '../open-log.ts'
 import { type Arguments, LOG_OPTIONS, type OptionSpecs, UsageError } from '../command.ts'
 import { PRODUCERS_MAX } from './record-checker.ts'
 import { VALUE_BYTES_MIN } from './values.ts'
@@ -12,6 +13,8 @@ export interface BenchOptions {
   readonly bench: BenchName
   /** Undefined: a directory of its own, removed afterwards. */
   readonly data: string | undefined
+  /** Undefined: the log is opened in this process. */
+  readonly brokers: string | undefined
   /** Undefined: a topic of its own, deleted afterwards. */
   readonly topic: string | undefined
   /** Infinity: as many as go into `seconds`. */
@@ -59,7 +62,9 @@ const SCHEDULE_SECONDS = 10
 
 /** Throws UsageError. */
 export function readBenchOptions(bench: BenchName, args: Arguments): BenchOptions {
-  if (args.text('brokers') !== undefined) throw new UsageError('bench measures a log in this process, not --brokers')
+  const brokers = args.text('brokers')
+  if (brokers !== undefined && bench === 'limit')
+    throw new UsageError('bench limit measures this machine, not --brokers')
   const records = args.integer('records', 1)
   const rate = args.integer('rate', 1, 1e9) ?? 0
   const seconds = args.integer('seconds', 1, 1e6)
@@ -74,6 +79,7 @@ export function readBenchOptions(bench: BenchName, args: Arguments): BenchOption
   return {
     bench,
     data: args.text('data'),
+    brokers: brokers === undefined ? undefined : checkedBrokers(brokers, args.text('data')),
     topic: args.text('topic'),
     records: records ?? (isTimed ? Number.POSITIVE_INFINITY : bench === 'limit' ? LIMIT_RECORDS : RECORDS),
     recordSize: recordSize ?? RECORD_SIZE,

@@ -49,9 +49,9 @@ export function settingsOf({ options, directory }: BenchRun): Record<string, str
     compression: options.compression,
     rate: options.rate === 0 ? null : options.rate,
     seconds_limit: Number.isFinite(options.seconds) ? options.seconds : null,
-    shards: shardCount(),
-    directory: directory.path,
-    file_system: directory.fileSystem,
+    ...(options.brokers === undefined
+      ? { shards: shardCount(), directory: directory.path, file_system: directory.fileSystem }
+      : { brokers: options.brokers }),
     node: process.version,
   }
 }
@@ -59,13 +59,15 @@ export function settingsOf({ options, directory }: BenchRun): Record<string, str
 /** Creates the bench's topic, which must be new: records of an earlier run could not be told from this one's. */
 export async function createTopic(
   log: Log,
-  { bench, topic, partitions }: BenchOptions,
+  { bench, topic, partitions, brokers }: BenchOptions,
   configs: Readonly<Record<string, number>> = {},
 ): Promise<string> {
   const name = topic ?? `bench-${bench}`
   const existing = await log.admin.listTopics()
   if (existing.includes(name)) {
-    if (topic !== undefined) throw new UsageError(`topic ${name} exists: bench ${bench} fills a new one, name another`)
+    // On a cluster it may be somebody else's.
+    if (topic !== undefined || brokers !== undefined)
+      throw new UsageError(`topic ${name} exists: bench ${bench} fills a new one, name another with --topic`)
     await log.admin.deleteTopics([name]) // Our own, of a run that was killed.
   }
   await log.admin.createTopics([{ topic: name, partitions, configs }])
@@ -74,5 +76,6 @@ export async function createTopic(
 
 /** A topic that nobody named goes again, if the directory does not go as a whole. */
 export async function removeTopic(log: Log, { options, directory }: BenchRun, topic: string): Promise<void> {
-  if (options.topic === undefined && directory.isKept) await log.admin.deleteTopics([topic])
+  const staysBehind = directory.isKept || options.brokers !== undefined
+  if (options.topic === undefined && staysBehind) await log.admin.deleteTopics([topic])
 }

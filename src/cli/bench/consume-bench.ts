@@ -20,7 +20,7 @@ const MODES: readonly ReadMode[] = ['lazy', 'records']
 export async function benchConsume(run: BenchRun): Promise<BenchResult[]> {
   const { options, signal } = run
   const shareOfLimit = measureReference(run, 'decode', runDecode)
-  await using benchLog = await BenchLog.open(run.directory.path)
+  await using benchLog = await BenchLog.open(run)
   const { log } = benchLog
   const isFilled = options.topic !== undefined && (await log.admin.listTopics()).includes(options.topic)
   const topic = isFilled ? options.topic : await createTopic(log, options)

@@ -27,7 +27,7 @@ export async function benchEndToEnd(run: BenchRun): Promise<BenchResult[]> {
   const { options, clock, signal } = run
   const { recordSize, partitions } = options
   const shareOfLimit = measureReference(run, 'encode-crc-pwrite', runEncodeCrcPwrite)
-  await using benchLog = await BenchLog.open(run.directory.path)
+  await using benchLog = await BenchLog.open(run)
   const { log, address } = benchLog
   const isTransient = options.rate > 0 && options.topic === undefined
   const topic = await createTopic(log, options, isTransient ? TRANSIENT_CONFIGS : {})

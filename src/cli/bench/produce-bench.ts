@@ -21,7 +21,7 @@ const WARM_UP_MS_MAX = 1000
 export async function benchProduce(run: BenchRun): Promise<BenchResult[]> {
   const { options, signal } = run
   const shareOfLimit = measureReference(run, 'encode-crc-pwrite', runEncodeCrcPwrite)
-  await using benchLog = await BenchLog.open(run.directory.path)
+  await using benchLog = await BenchLog.open(run)
   const { log } = benchLog
   const topic = await createTopic(log, options)
   run.note(`appending to ${topic}`)

@@ -109,7 +109,7 @@ export class CoordinatorHost {
     const services = {
       env: this.#env,
       transport: this.#transport,
-      config: this.#config.groups,
+      config: this.#config,
       topics: catalogue,
       onProgress: () => this.#settle(),
       onLoaded: (coordinator: GroupCoordinator) => this.#loaded(coordinator),

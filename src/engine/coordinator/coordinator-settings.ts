@@ -37,7 +37,12 @@ export interface CoordinatorConfig {
   readonly groups: GroupConfig
   readonly topicPartitions: number
   readonly topicSegmentBytes: number
+  /** A log of fewer bytes is not rewritten. */
+  readonly rewriteBytesMin: number
 }
+
+/** About what is read in a tenth of a second at the next start. */
+const REWRITE_BYTES_MIN = 8 << 20
 
 /** Throws VltavaError INVALID_CONFIG that names the setting. */
 export function parseCoordinatorSettings(settings: Readonly<Record<string, string>>): CoordinatorConfig {
@@ -64,5 +69,6 @@ export function parseCoordinatorSettings(settings: Readonly<Record<string, strin
     },
     topicPartitions: number('offsets.topic.num.partitions'),
     topicSegmentBytes: number('offsets.topic.segment.bytes'),
+    rewriteBytesMin: REWRITE_BYTES_MIN,
   }
 }

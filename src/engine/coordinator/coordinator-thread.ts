@@ -28,12 +28,7 @@ const { settings, isFirst } = workerData as CoordinatorStart
 
 /** Ports that came before there was somebody to serve them; they keep their messages. */
 const early: MessagePort[] = []
-let host: CoordinatorHost | undefined
-
-function admit(port: MessagePort): void {
-  if (host === undefined) early.push(port)
-  else host.admit(groupPortOf<FromCoordinator, ToCoordinator>(port))
-}
+let admit = (port: MessagePort): void => void early.push(port)
 
 const control = new Control(
   randomUuid(realEnv.random),
@@ -49,6 +44,7 @@ const transport = await attachTransport(realEnv, control, MEMORY_BYTES, (receive
     if (message.type === 'closed') parent.close()
   })
 })
-host = new CoordinatorHost(realEnv, transport, parseCoordinatorSettings(settings), isFirst)
-for (const port of early) admit(port)
+const host = new CoordinatorHost(realEnv, transport, parseCoordinatorSettings(settings), isFirst)
+admit = (port) => host.admit(groupPortOf<FromCoordinator, ToCoordinator>(port))
+early.forEach(admit)
 await host.start()

@@ -8,24 +8,23 @@
  *
  * A new coordinator is made for each load: what a failed append left unknown, the log tells.
  *
- * Growth: when the log holds REWRITE_BYTES_MIN, and REWRITE_FACTOR times what lived after the last time, all that lives
+ * Growth: when the log holds `rewriteBytesMin`, and REWRITE_FACTOR times what lived after the last time, all that lives
  * is appended once more (coordinator/rewrite.ts), synced, and the log is trimmed to where that began. So the log is at
  * most a few times what lives, plus the segment that it is in.
  */
 import { assert } from '../../base/assert.ts'
 import type { Env } from '../../base/env/env.ts'
 import { VltavaError } from '../../base/errors.ts'
-import type { GroupConfig } from '../../coordinator/group-config.ts'
 import { GroupCoordinator } from '../../coordinator/group-coordinator.ts'
 import { GroupError } from '../../coordinator/group-errors.ts'
 import type { TopicCatalogue } from '../../coordinator/topic-catalogue.ts'
 import type { Transport } from '../../protocol/transport.ts'
+import type { CoordinatorConfig } from './coordinator-settings.ts'
 import { OffsetsLoader } from './offsets-loader.ts'
 import { OffsetsWriter } from './offsets-writer.ts'
 
 export const OFFSETS_TOPIC = '__consumer_offsets'
 
-const REWRITE_BYTES_MIN = 8 << 20
 const REWRITE_FACTOR = 4
 const RETRY_MS = 500
 /** A slice of loading: messages are answered between two. */
@@ -34,7 +33,7 @@ const SLICE_MS = 20
 export interface PartitionServices {
   readonly env: Env
   readonly transport: Transport
-  readonly config: GroupConfig
+  readonly config: CoordinatorConfig
   readonly topics: TopicCatalogue
   /** Something of the coordinator moved outside of a call of the host. */
   onProgress(): void
@@ -86,7 +85,7 @@ export class HostedPartition {
         () => this.#services.onProgress(),
       )
       const coordinator = new GroupCoordinator({
-        config,
+        config: config.groups,
         topics,
         random: env.random,
         append: (records, onWritten) => writer.append(records, onWritten),
@@ -168,9 +167,9 @@ export class HostedPartition {
   tidy(): void {
     const writer = this.#writer
     if (this.state !== 'active' || this.#isRewriting || !this.#mayRewrite || writer === undefined) return
-    const { env, transport } = this.#services
+    const { env, transport, config } = this.#services
     const sizeBytes = this.#logBytes + writer.appendedBytes
-    if (sizeBytes < Math.max(REWRITE_BYTES_MIN, REWRITE_FACTOR * this.#liveBytes)) return
+    if (sizeBytes < Math.max(config.rewriteBytesMin, REWRITE_FACTOR * this.#liveBytes)) return
     this.#isRewriting = true
     const bytesBefore = writer.appendedBytes
     const { highWatermark } = transport.ends(OFFSETS_TOPIC, this.#partition)

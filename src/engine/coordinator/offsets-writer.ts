@@ -51,7 +51,7 @@ export class OffsetsWriter {
   readonly #onUnknown: (error: VltavaError) => void
   readonly #onProgress: () => void
   readonly #builder = new BatchBuilder()
-  #pending: PendingAppend[] = []
+  readonly #pending: PendingAppend[] = []
   #inFlight: PendingAppend[] = []
   readonly #uncommitted: Uncommitted[] = []
   #lastEnd = { endOffset: 0, generation: 0 }

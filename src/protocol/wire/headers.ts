@@ -10,6 +10,9 @@ import { type Decoded, int16, int32, string } from './schema.ts'
 import type { WireReader } from './wire-reader.ts'
 import type { WireWriter } from './wire-writer.ts'
 
+/** Whatever its messages are. */
+type AnyApi = Pick<Api, 'key' | 'isFlexible'>
+
 const API_VERSIONS_KEY = 18
 
 const REQUEST_HEADER = {
@@ -38,23 +41,23 @@ export function peekApi(reader: WireReader): { readonly apiKey: number; readonly
   return { apiKey, apiVersion }
 }
 
-export function readRequestHeader(reader: WireReader, api: Api, version: number): RequestHeader {
+export function readRequestHeader(reader: WireReader, api: AnyApi, version: number): RequestHeader {
   return choose(requestHeaders, api.isFlexible(version)).read(reader) as RequestHeader
 }
 
-export function writeRequestHeader(writer: WireWriter, api: Api, header: RequestHeader): void {
+export function writeRequestHeader(writer: WireWriter, api: AnyApi, header: RequestHeader): void {
   choose(requestHeaders, api.isFlexible(header.apiVersion)).write(writer, header)
 }
 
 /** Returns the correlation id. */
-export function readResponseHeader(reader: WireReader, api: Api, version: number): number {
+export function readResponseHeader(reader: WireReader, api: AnyApi, version: number): number {
   return choose(responseHeaders, hasFlexibleAnswer(api, version)).read(reader)['correlationId'] as number
 }
 
-export function writeResponseHeader(writer: WireWriter, api: Api, version: number, correlationId: number): void {
+export function writeResponseHeader(writer: WireWriter, api: AnyApi, version: number, correlationId: number): void {
   choose(responseHeaders, hasFlexibleAnswer(api, version)).write(writer, { correlationId })
 }
 
-function hasFlexibleAnswer(api: Api, version: number): boolean {
+function hasFlexibleAnswer(api: AnyApi, version: number): boolean {
   return api.key !== API_VERSIONS_KEY && api.isFlexible(version)
 }
