@@ -2,8 +2,8 @@
  * ConsumerMember: membership by the consumer protocol (KIP-848). The coordinator assigns; one request does it all.
  *
  * Heartbeats go out at the coordinator's interval, and at once when something is due: the assignment was taken over,
- * the subscription changed, the coordinator has news. One is under way at a time. They go on while partitions are given up,
- * which waits for the program; owned partitions are reported again when that is done.
+ * the subscription changed, the coordinator has news. One is under way at a time. They go on while partitions are given
+ * up, which waits for the program; owned partitions are reported again when that is done.
  *
  * Whoever is fenced gives up everything and joins anew.
  */
