@@ -250,6 +250,7 @@ export class Connection implements NetEvents, FrameJudge, Peer {
     let outcome: unknown
     try {
       outcome = this.#server.serve(api, request, answer.call)
+      answer.call.busyMs = this.#server.core.clock.monotonicMs() - startedMs
     } catch (error) {
       this.#failed(answer, error)
       return

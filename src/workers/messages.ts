@@ -195,6 +195,8 @@ export type ToDispatcher =
     }
   /** `isLost`: its thread ended and could not say so itself. */
   | { readonly type: 'detach'; readonly clientId: string; readonly isLost?: boolean }
+  /** Wants a port to the group coordinator, which is started if it is not there. Answered with 'coordinator'. */
+  | { readonly type: 'groups'; readonly clientId: string }
   | {
       readonly type: 'request'
       readonly clientId: string
@@ -251,6 +253,10 @@ export type FromDispatcher =
       readonly error?: ErrorData
     }
   | { readonly type: 'restarted'; readonly shardIndex: number; readonly epoch: number; readonly reason: string }
+  /** Sent to one client only; `port` leads to the group coordinator. */
+  | { readonly type: 'coordinator'; readonly clientId: string; readonly port: MessagePort }
+  /** The group coordinator ended and was started again. */
+  | { readonly type: 'coordinatorRestarted'; readonly reason: string }
   /** A client's thread ended without detaching; its memory was given back. */
   | { readonly type: 'lost'; readonly clientId: string }
   | { readonly type: 'closed'; readonly error?: ErrorData }
