@@ -2,8 +2,8 @@
  * Settings of the broker: all tables together.
  *
  * Names, types and defaults are those of Kafka 4.3; internal topics have one replica where Kafka's default is three.
- * Left out is what one node without a JVM does not have: TLS stores and SASL classes, tiered storage, replication between
- * brokers, share and streams groups, the log of a metadata quorum.
+ * Left out is what one node without a JVM does not have: TLS stores and SASL classes, tiered storage, replication
+ * between brokers, share and streams groups, the log of a metadata quorum.
  */
 import { BROKER_COORDINATOR_SETTINGS } from './broker-coordinator-settings.ts'
 import { BROKER_LOG_SETTINGS } from './broker-log-settings.ts'

@@ -1,6 +1,6 @@
 /**
- * What a setting's value is, and all that stands behind it, as DescribeConfigs shows it: the value, where it comes from,
- * and its synonyms, the first of which counts.
+ * What a setting's value is, and all that stands behind it, as DescribeConfigs shows it: the value, where it comes
+ * from, and its synonyms, the first of which counts.
  */
 import { assert } from '../base/assert.ts'
 import { BROKER_SETTINGS } from './broker-settings.ts'

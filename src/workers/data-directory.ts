@@ -47,7 +47,10 @@ export class DataDirectory {
   #producerIdsReserved = 0
   #lastWritten = ''
 
-  /** `given`: settings of the broker. Throws VltavaError DIRECTORY_UNUSABLE, DIRECTORY_LOCKED, DIRECTORY_VERSION or DIRECTORY_CORRUPT. */
+  /**
+   * `given`: settings of the broker. Throws VltavaError DIRECTORY_UNUSABLE, DIRECTORY_LOCKED, DIRECTORY_VERSION or
+   * DIRECTORY_CORRUPT.
+   */
   constructor(env: Env, path: string, given: Values = {}) {
     this.#env = env
     this.path = path

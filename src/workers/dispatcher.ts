@@ -29,7 +29,7 @@ import {
   type ToDispatcher,
 } from './messages.ts'
 import { type PlacedPartition, PlacedTopics } from './placed-topics.ts'
-import { checkGiven, SettingsAdmin } from './settings-admin.ts'
+import { checkGiven, isSettingsRequest, SettingsAdmin } from './settings-admin.ts'
 import { CHECK_MS, SupervisedShard, type ThreadSpawner } from './supervised-shard.ts'
 import { TopicAdmin } from './topic-admin.ts'
 
@@ -249,16 +249,8 @@ export class Dispatcher {
   }
 
   #obey(request: ControlRequest): unknown {
-    switch (request.type) {
-      case 'damage':
-        return this.#damage
-      case 'alterSettings':
-      case 'giveSettings':
-      case 'alterQuotas':
-        return this.#settings.obey(request)
-      default:
-        return this.#admin.obey(request)
-    }
+    if (request.type === 'damage') return this.#damage
+    return isSettingsRequest(request) ? this.#settings.obey(request) : this.#admin.obey(request)
   }
 
   #shardFailed(index: number, reason: string): void {

@@ -1,5 +1,6 @@
 /**
- * PlacedTopics: where the partitions of topics live, and how their shards are told. Part of the dispatcher, on its thread.
+ * PlacedTopics: where the partitions of topics live, and how their shards are told. Part of the dispatcher, on its
+ * thread.
  *
  * A partition is placed once, on shard (first shard of its topic + partition) mod shards, in a slot of that shard's
  * watermark table; slots are not given out again while the log is open, so a reader of a deleted topic sees DELETED.

@@ -16,6 +16,10 @@ import type { TopicAdmin } from './topic-admin.ts'
 
 export type SettingsRequest = Extract<EngineRequest, { type: 'alterSettings' | 'giveSettings' | 'alterQuotas' }>
 
+export function isSettingsRequest(request: { readonly type: string }): request is SettingsRequest {
+  return ['alterSettings', 'giveSettings', 'alterQuotas'].includes(request.type)
+}
+
 type AlterSettings = Extract<EngineRequest, { type: 'alterSettings' }>
 
 export class SettingsAdmin {

@@ -1,6 +1,6 @@
 /**
- * TopicAdmin: topics made, grown, configured, trimmed and deleted. Part of the dispatcher, on its thread. What it says is
- * in the file first, then in the shards, then with every client thread.
+ * TopicAdmin: topics made, grown, configured, trimmed and deleted. Part of the dispatcher, on its thread. What it says
+ * is in the file first, then in the shards, then with every client thread.
  */
 import { unreachable } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'

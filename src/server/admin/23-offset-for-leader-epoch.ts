@@ -1,6 +1,6 @@
 /**
- * OffsetForLeaderEpoch (KIP-101, KIP-320): where the records of a leader epoch end. What the client takes for the present
- * epoch is checked first; an epoch that was never known here has neither an epoch nor an end.
+ * OffsetForLeaderEpoch (KIP-101, KIP-320): where the records of a leader epoch end. What the client takes for the
+ * present epoch is checked first; an epoch that was never known here has neither an epoch nor an end.
  */
 import { type ErrorCode, VltavaError } from '../../base/errors.ts'
 import { kafkaError } from '../../protocol/kafka-errors.ts'

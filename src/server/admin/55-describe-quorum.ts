@@ -1,6 +1,6 @@
 /**
- * DescribeQuorum (KIP-595): the metadata quorum of one voter, this node. There is no metadata log: its high watermark is
- * given as 0, and the voter is never behind.
+ * DescribeQuorum (KIP-595): the metadata quorum of one voter, this node. There is no metadata log: its high watermark
+ * is given as 0, and the voter is never behind.
  */
 import { kafkaError } from '../../protocol/kafka-errors.ts'
 import type { describeQuorum } from '../../protocol/messages/55-describe-quorum.ts'

@@ -1,6 +1,6 @@
 /**
- * ListConfigResources (KIP-1142): what may have, or has, settings: topics, this broker, groups and subscriptions to client
- * metrics that have some. Version 0 knows client metrics alone (KIP-714).
+ * ListConfigResources (KIP-1142): what may have, or has, settings: topics, this broker, groups and subscriptions to
+ * client metrics that have some. Version 0 knows client metrics alone (KIP-714).
  */
 import { kafkaError } from '../../protocol/kafka-errors.ts'
 import type { listConfigResources } from '../../protocol/messages/74-list-config-resources.ts'

@@ -1,6 +1,6 @@
 /**
- * A broker for tests of handlers: a real log with its threads, a client thread's transport, and requests that go through
- * the codec of their version both ways. No socket.
+ * A broker for tests of handlers: a real log with its threads, a client thread's transport, and requests that go
+ * through the codec of their version both ways. No socket.
  */
 import { attachLocal } from '../../../dist/engine/open.js'
 import { ADMIN_HANDLERS } from '../../../dist/server/admin/handlers.js'
@@ -43,12 +43,12 @@ async function call<A extends Api>(
     transport,
     admin: transport.admin,
     groups: undefined as never, // No handler of these asks it.
-    clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() } as RequestContext['clock'],
+    clock: { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
     setting: () => undefined,
     signal: new AbortController().signal,
   }
   const asked = new WireWriter()
-  api.request.write(asked, apiVersion, request as never)
+  api.request.write(asked, apiVersion, request)
   const handler = ADMIN_HANDLERS.get(api.key)! as unknown as (request: unknown, context: unknown) => unknown
   const answer = await handler(api.request.read(new WireReader(bytesOf(asked)), apiVersion), context)
   const answered = new WireWriter()

@@ -44,6 +44,7 @@ function contextOf(groups: GroupLink, apiVersion: number): RequestContext {
     broker: { clusterId: 'c', nodeId: 7, host: 'broker.test', port: 9092, rack: null },
     transport: new FakeTransport(),
     groups,
+    admin: undefined as never, // No handler of groups asks it.
     clock: new SimClock(),
     setting: () => undefined,
     signal: new AbortController().signal,
