@@ -9,7 +9,9 @@ import {
   describeTopicSettings,
   topicDefaults,
 } from '../../src/settings/describe.ts'
+import { BROKER_SETTINGS } from '../../src/settings/broker-settings.ts'
 import { NO_OVERRIDES, type Overrides } from '../../src/settings/overrides.ts'
+import { TOPIC_SETTINGS } from '../../src/settings/topic-settings.ts'
 
 function shown(settings: readonly DescribedSetting[], name: string): string {
   const { value, source, synonyms } = settings.find((setting) => setting.name === name)!
@@ -77,6 +79,13 @@ describe('settings of the broker', () => {
       'log.retention.ms',
       'message.max.bytes',
     ])
+  })
+
+  it('give a default for each setting of a topic that names one, and the same', () => {
+    for (const [name, { synonyms, default: topicDefault }] of Object.entries(TOPIC_SETTINGS)) {
+      for (const synonym of synonyms) expect(Object.keys(BROKER_SETTINGS), name).toContain(synonym.name)
+      if (synonyms.length > 0) expect(topicDefaults(NO_OVERRIDES)[name], name).toBe(topicDefault)
+    }
   })
 
   it('have one replica for internal topics, as one node must', () => {

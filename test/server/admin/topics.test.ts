@@ -306,6 +306,8 @@ describe('the inside of partitions', () => {
     expect(await trim('a', 1, 0)).toEqual([-1, 3])
     expect(await trim('none', 0, 0)).toEqual([-1, 3])
     expect(await trim('compacted', 0, 0)).toEqual([-1, 44])
+    expect(await trim('__consumer_offsets', 0, 0)).toEqual([-1, 3])
+    await create(broker, [{ name: '__consumer_offsets' }])
     expect(await trim('__consumer_offsets', 0, 0)).toEqual([-1, 17])
 
     const dirs = await broker.call(describeLogDirs, 4, { topics: [{ topic: 'a', partitions: [0, 7] }] })
