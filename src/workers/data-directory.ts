@@ -86,6 +86,11 @@ export class DataDirectory {
     }
   }
 
+  /** Cluster and node, as meta.properties says. Throws VltavaError DIRECTORY_CORRUPT and the like. */
+  identity(): { readonly clusterId?: string | undefined; readonly nodeId?: number | undefined } {
+    return readLogDirectory(this.#env.fs, this.path) ?? {}
+  }
+
   recoveryPoint(topic: string, partition: number): number {
     return this.#recoveryPoints.get(partitionDirectoryName(topic, partition))?.offset ?? 0
   }

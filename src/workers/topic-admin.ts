@@ -27,7 +27,7 @@ const NO_NODE = -1
 
 /** Of a topic: what is asked of one, or of each. */
 type TopicRequest =
-  | Exclude<AdminRequest, { type: 'damage' }>
+  | Exclude<AdminRequest, { type: 'damage' | 'describeConfigs' | 'describeCluster' }>
   | Exclude<EngineRequest, { type: 'alterSettings' | 'giveSettings' | 'alterQuotas' }>
 
 export class TopicAdmin {
@@ -51,6 +51,11 @@ export class TopicAdmin {
     this.#send = send
     this.#placed = placed
     this.#removal = new TopicRemoval(env, directory)
+  }
+
+  /** What a topic has set. Throws UnknownTopicOrPartitionError. */
+  configs(name: string): TopicConfigs {
+    return this.#placed.known(name).topic.configs
   }
 
   /** Deletions that were under way when the directory was left. */

@@ -107,7 +107,7 @@ for (const values of [
   { 'min.compaction.lag.ms': '10', 'max.compaction.lag.ms': '5' },
   { 'message.timestamp.type': 'x' },
 ]) {
-  create([{ name: 'a', configs: settings(values as Record<string, string | null>) }])
+  create([{ name: 'a', configs: settings(values) }])
 }
 const brokersOf = (...assignments: [number, number[]][]): object => ({
   name: 'a',

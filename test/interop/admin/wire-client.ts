@@ -51,7 +51,7 @@ export class WireClient {
     const api = apiOf(apiKey)!
     const writer = new WireWriter()
     writeRequestHeader(writer, api, { apiKey, apiVersion, correlationId: 1, clientId: 'interop' })
-    api.request.write(writer, apiVersion, request as never)
+    api.request.write(writer, apiVersion, request)
     const body = Buffer.concat(writer.pieces() as Uint8Array[])
     const length = Buffer.alloc(4)
     length.writeInt32BE(body.length)
@@ -71,7 +71,7 @@ export class WireClient {
     })
     const reader = new WireReader(new Uint8Array(frame))
     readResponseHeader(reader, api, apiVersion)
-    return api.response.read(reader, apiVersion) as Record<string, unknown>
+    return api.response.read(reader, apiVersion)
   }
 
   close(): void {
