@@ -36,12 +36,13 @@ import type {
 } from '../protocol/transport.ts'
 import { ArenaBook, arenaBytes, NO_ROOM } from '../ring/arena.ts'
 import type { Doorbell } from '../ring/doorbell.ts'
-import { SlotState, type Watermarks } from '../ring/watermarks.ts'
+import type { Watermarks } from '../ring/watermarks.ts'
 import type { ControlRequest, FromDispatcher, TopicDescription } from '../workers/messages.ts'
 import { EpochBook } from './epoch-book.ts'
 import { LocalAdmin } from './local-admin.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
 import { LocalPartitionReader, type PartitionPlace } from './partition-reader.ts'
+import { type PartitionState, stateName } from './partition-state.ts'
 import { PartitionWatches } from './partition-watches.ts'
 import { describeRefusal } from './refusal.ts'
 import { type Outstanding, ShardConnection } from './shard-connection.ts'
@@ -60,17 +61,6 @@ export interface ControlLink {
 
 /** Bounds every sleep at the doorbell; a wake-up comes from the bell, not from this. */
 const SLEEP_MS = 1000
-
-/** 'opening': its ends are not known yet. */
-export type PartitionState = 'opening' | 'online' | 'offline' | 'deleted'
-
-const STATES: Readonly<Record<SlotState, PartitionState>> = {
-  [SlotState.FREE]: 'opening',
-  [SlotState.OPENING]: 'opening',
-  [SlotState.ONLINE]: 'online',
-  [SlotState.OFFLINE]: 'offline',
-  [SlotState.DELETED]: 'deleted',
-}
 
 interface KnownTopic {
   readonly info: TopicInfo
@@ -325,7 +315,7 @@ export class LocalTransport implements Transport {
   /** Throws UnknownTopicOrPartitionError. */
   partitionState(topic: string, partition: number): PartitionState {
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    return STATES[this.#shards[shardIndex]!.watermarks.state(slot)]
+    return stateName(this.#shards[shardIndex]!.watermarks.state(slot))
   }
 
   /** The leader epochs of a partition. Throws UnknownTopicOrPartitionError, StorageError. */

@@ -76,6 +76,11 @@ export class NetServer implements ConnectionHost {
     this.#sweepLater()
   }
 
+  /** Of each connection, oldest first: requests that are not answered. */
+  pendingCounts(): number[] {
+    return [...this.#connections].map(({ pendingCount }) => pendingCount)
+  }
+
   get connectionCount(): number {
     return this.#connections.size
   }

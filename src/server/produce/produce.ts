@@ -19,7 +19,7 @@ import { kafkaError } from '../../protocol/kafka-errors.ts'
 import type { produce } from '../../protocol/messages/00-produce.ts'
 import type { Acks, BatchListener, BatchMemory, TopicInfo } from '../../protocol/transport.ts'
 import type { RequestOf } from '../../protocol/wire/api.ts'
-import { RECORD_COUNT } from '../../record/batch-layout.ts'
+import { ATTRIBUTES, RECORD_COUNT } from '../../record/batch-layout.ts'
 import { type Call, ConnectionFault, NO_RESPONSE, type ServerCore, type ServerHandler } from '../call.ts'
 import {
   INVALID_RECORD,
@@ -34,6 +34,7 @@ import {
 } from '../error-codes.ts'
 import { ArenaFrame } from '../request-memory.ts'
 import type { TopicIds } from '../topic-ids.ts'
+import { adaptBatch, mustAdapt } from './adapt-batch.ts'
 import { batchRefusal } from './batch-checks.ts'
 import { CommitWatch } from './commit-watch.ts'
 
@@ -100,8 +101,14 @@ class ProduceCall {
         // What the codec decodes is bytes; external records are what is encoded.
         const batch = records as Uint8Array | null
         if (this.#refused(answer, info, batch)) continue
+        const adapted = this.#adapted(answer, info!, batch!)
+        if (adapted === undefined) continue
         this.#missing += 1
         const { frame } = this.#call
+        if (adapted !== batch) {
+          later.push(() => this.#copyAndSubmit(answer, info!, adapted))
+          continue
+        }
         if (frame instanceof ArenaFrame) {
           this.#submit(answer, info!, frame.part(batch!.byteOffset - frame.bytes.byteOffset, batch!.length))
         } else {
@@ -160,6 +167,16 @@ class ProduceCall {
       }
     }
     return true
+  }
+
+  /** The batch as the topic wants it; undefined if it is refused. */
+  #adapted(answer: PartitionAnswer, info: TopicInfo, batch: Uint8Array): Uint8Array | undefined {
+    if (!mustAdapt(info, (batch[ATTRIBUTES]! << 8) | batch[ATTRIBUTES + 1]!)) return batch
+    const { errorCode, message, recordErrors, bytes } = adaptBatch(batch, info)
+    if (errorCode === NONE) return bytes ?? batch
+    fail(answer, errorCode, message)
+    answer.recordErrors = recordErrors
+    return undefined
   }
 
   async #copyAndSubmit(answer: PartitionAnswer, info: TopicInfo, batch: Uint8Array): Promise<void> {

@@ -43,6 +43,9 @@ function contextOf(groups: GroupLink, apiVersion: number): RequestContext {
     clientHost: '/127.0.0.1',
     broker: { clusterId: 'c', nodeId: 7, host: 'broker.test', port: 9092, rack: null },
     transport: new FakeTransport(),
+    get admin(): never {
+      throw new Error('group handlers ask nothing of it')
+    },
     groups,
     admin: undefined as never, // No handler of groups asks it.
     clock: new SimClock(),
