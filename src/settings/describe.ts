@@ -35,6 +35,8 @@ export interface DescribedSetting extends Synonym {
 }
 
 const UNKNOWN_TYPE_CODE = 0
+/** Said of what is taken and kept, and changes nothing. */
+const UNHEEDED = 'Kept, without effect on this broker.'
 
 /** The value that the broker goes by; null if it has none. undefined: no layer knows such a setting. */
 export function brokerValue(overrides: Overrides, name: string): string | null | undefined {
@@ -71,8 +73,10 @@ export function describeTopicSettings(configs: Values, overrides: Overrides): De
     if (setting.isHidden === true && value === undefined) continue
     const synonyms = brokerSynonyms(setting, overrides)
     if (value !== undefined) synonyms.unshift({ name, value, source: Source.topic })
+    const { documentation, isObeyed } = setting
     described.push({
       ...shown(name, setting, value ?? topicDefault(overrides, setting), synonyms),
+      documentation: isObeyed ? documentation : `${documentation} ${UNHEEDED}`,
       isReadOnly: false,
     })
   }
