@@ -1,8 +1,8 @@
 /**
  * What is asked of both brokers, in order. Requests may name topics' ids, which differ: `$id:topic` stands for one.
  *
- * Left out is where Vltava differs on purpose: a topic that Metadata creates is in the same answer (Kafka: the next), the
- * only broker cannot unregister itself, there are no loggers, an operation on a setting that does not exist is
+ * Left out is where Vltava differs on purpose: a topic that Metadata creates is in the same answer (Kafka: the next),
+ * the only broker cannot unregister itself, there are no loggers, an operation on a setting that does not exist is
  * INVALID_REQUEST (Kafka: UNKNOWN_SERVER_ERROR), and a resource that is named twice is refused by AlterConfigs (Kafka
  * does not answer).
  */
