@@ -1,6 +1,7 @@
 /**
  * The metadata and admin APIs, asked of Apache Kafka and of Vltava over sockets with the same bytes; every field of
- * the answers is compared but texts for people, what names a machine, and the order of lists. Run by `npm run test:interop`.
+ * the answers is compared but texts for people, what names a machine, and the order of lists. Run by
+ * `npm run test:interop`.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
