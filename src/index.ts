@@ -56,7 +56,15 @@ export {
 } from './base/errors.ts'
 export type { ErrorCode } from './base/errors.ts'
 export type { BoundAddress, ListenAddress, Listener, ListenOptions, ServerLogLine } from './protocol/listener.ts'
-export type { DamageInfo, OffsetAndTimestamp, OffsetSpec, PartitionEnds } from './protocol/transport.ts'
+export type {
+  ClusterDescription,
+  ConfigDescription,
+  ConfigKind,
+  DamageInfo,
+  OffsetAndTimestamp,
+  OffsetSpec,
+  PartitionEnds,
+} from './protocol/transport.ts'
 export type { RecordHeader } from './record/batch-builder.ts'
 export type { CompressionName } from './record/compression/codec.ts'
 export type { RecordCursor } from './record/record-cursor.ts'

@@ -3,10 +3,19 @@
  */
 import { UnknownTopicOrPartitionError } from '../base/errors.ts'
 import type { GroupLink } from '../protocol/group-link.ts'
-import type { DamageInfo, OffsetAndTimestamp, OffsetSpec, PartitionEnds, Transport } from '../protocol/transport.ts'
+import type {
+  ClusterDescription,
+  ConfigDescription,
+  ConfigKind,
+  DamageInfo,
+  OffsetAndTimestamp,
+  OffsetSpec,
+  PartitionEnds,
+  Transport,
+} from '../protocol/transport.ts'
+import type { ClientEnv } from './client-env.ts'
 import { isDate } from './consumer-options.ts'
 import { GroupAdmin } from './group-admin.ts'
-import type { ClientEnv } from './client-env.ts'
 
 export interface NewTopic {
   /** 1 to 249 of A-Z a-z 0-9 . _ - */
@@ -79,6 +88,18 @@ export class Admin extends GroupAdmin {
     const changes: Record<string, string | null> = {}
     for (const [name, value] of Object.entries(configs)) changes[name] = value === null ? null : String(value)
     await this.#transport.request({ type: 'alterConfigs', topic, configs: changes }, options.signal)
+  }
+
+  /**
+   * Settings of a topic, of a group, or, with `name` '', of the broker or of all brokers: each with its value and where
+   * that comes from. Rejects with UnknownTopicOrPartitionError.
+   */
+  describeConfigs(kind: ConfigKind, name = '', options: AdminOptions = {}): Promise<readonly ConfigDescription[]> {
+    return this.#transport.request({ type: 'describeConfigs', kind, name }, options.signal)
+  }
+
+  describeCluster(options: AdminOptions = {}): Promise<ClusterDescription> {
+    return this.#transport.request({ type: 'describeCluster' }, options.signal)
   }
 
   /** Names of all topics, sorted. */

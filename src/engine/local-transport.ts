@@ -402,7 +402,6 @@ export class LocalTransport implements Transport {
     return (await this.ask(request, signal)) as AdminReplies[R['type']]
   }
 
-  /** Asks the dispatcher; typed by request() and by LocalAdmin. */
   async ask(request: ControlRequest, signal?: AbortSignal): Promise<unknown> {
     this.#assertOpen()
     signal?.throwIfAborted()

@@ -114,8 +114,33 @@ export type AdminRequest =
       readonly configs: Readonly<Record<string, string | null>>
     }
   | { readonly type: 'trim'; readonly topic: string; readonly partition: number; readonly offset: number }
+  | { readonly type: 'describeConfigs'; readonly kind: ConfigKind; readonly name: string }
+  | { readonly type: 'describeCluster' }
   | { readonly type: 'allocateProducerId' }
   | { readonly type: 'damage' }
+
+/** Whose settings: a topic's, the broker's, those of all brokers, a group's. */
+export type ConfigKind = 'topic' | 'broker' | 'brokerDefault' | 'group'
+
+export interface ConfigDescription {
+  readonly name: string
+  /** null: none, or a secret. */
+  readonly value: string | null
+  /** Where the value comes from. 'static': given at the start. */
+  readonly source: 'topic' | 'broker' | 'brokerDefault' | 'static' | 'default' | 'group' | 'clientMetrics'
+  /** Cannot be changed while the broker runs. */
+  readonly isReadOnly: boolean
+  readonly isSensitive: boolean
+  readonly documentation: string
+}
+
+export interface ClusterDescription {
+  readonly clusterId: string
+  /** Id of the node that controls the cluster. */
+  readonly controllerId: number
+  /** `host` and `port` are missing for a log of this process, which its own threads reach without. */
+  readonly brokers: readonly { readonly nodeId: number; readonly host?: string; readonly port?: number }[]
+}
 
 export interface AdminReplies {
   createTopics: undefined
@@ -124,6 +149,8 @@ export interface AdminReplies {
   alterConfigs: undefined
   /** The log start offset now. */
   trim: number
+  describeConfigs: readonly ConfigDescription[]
+  describeCluster: ClusterDescription
   allocateProducerId: number
   damage: readonly DamageInfo[]
 }

@@ -1,4 +1,4 @@
-/** Settings of the broker about groups, committed offsets and transactions: the table. Internal topics have one replica. */
+/** Settings of the broker about groups, committed offsets and transactions: the table. */
 import { type BrokerSetting, dynamic, fixed } from './broker-setting.ts'
 
 export const BROKER_COORDINATOR_SETTINGS: Readonly<Record<string, BrokerSetting>> = {

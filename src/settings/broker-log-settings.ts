@@ -8,6 +8,15 @@ export const BROKER_LOG_SETTINGS: Readonly<Record<string, BrokerSetting>> = {
     'Whether asking for the metadata of an unknown topic creates it.',
   ),
   'background.threads': dynamic('int', '10', 'Threads for background work.', { min: 1 }),
+  'compression.gzip.level': dynamic('int', '-1', 'Default of compression.gzip.level of topics.', { min: -1, max: 9 }),
+  'compression.lz4.level': dynamic('int', '9', 'Default of compression.lz4.level of topics.', { min: 1, max: 17 }),
+  'compression.type': dynamic('string', 'producer', 'Default of compression.type of topics.', {
+    choices: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'],
+  }),
+  'compression.zstd.level': dynamic('int', '3', 'Default of compression.zstd.level of topics.', {
+    min: -131_072,
+    max: 22,
+  }),
   'default.replication.factor': fixed('int', '1', 'Replicas of a topic that does not say how many.'),
   'delete.topic.enable': fixed('boolean', 'true', 'Whether topics may be deleted.'),
   'log.cleaner.backoff.ms': dynamic('long', '15000', 'How long the cleaner rests when nothing is to be cleaned.', {

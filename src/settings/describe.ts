@@ -1,6 +1,6 @@
 /**
- * What a setting's value is, and all that stands behind it, as DescribeConfigs shows it: the value, where it comes from,
- * and its synonyms, the first of which counts.
+ * What a setting's value is, and all that stands behind it, as DescribeConfigs shows it: the value, where it comes
+ * from, and its synonyms, the first of which counts.
  */
 import { assert } from '../base/assert.ts'
 import { BROKER_SETTINGS } from './broker-settings.ts'
@@ -35,6 +35,8 @@ export interface DescribedSetting extends Synonym {
 }
 
 const UNKNOWN_TYPE_CODE = 0
+/** Said of what is taken and kept, and changes nothing. */
+const UNHEEDED = 'Kept, without effect on this broker.'
 
 /** The value that the broker goes by; null if it has none. undefined: no layer knows such a setting. */
 export function brokerValue(overrides: Overrides, name: string): string | null | undefined {
@@ -71,8 +73,10 @@ export function describeTopicSettings(configs: Values, overrides: Overrides): De
     if (setting.isHidden === true && value === undefined) continue
     const synonyms = brokerSynonyms(setting, overrides)
     if (value !== undefined) synonyms.unshift({ name, value, source: Source.topic })
+    const { documentation, isObeyed } = setting
     described.push({
       ...shown(name, setting, value ?? topicDefault(overrides, setting), synonyms),
+      documentation: isObeyed ? documentation : `${documentation} ${UNHEEDED}`,
       isReadOnly: false,
     })
   }
@@ -82,7 +86,8 @@ export function describeTopicSettings(configs: Values, overrides: Overrides): De
 /** Settings of the broker: all that it knows, and others that were set. */
 export function describeBrokerSettings(overrides: Overrides): DescribedSetting[] {
   const { broker, brokerDefault } = overrides
-  const names = new Set([...Object.keys(BROKER_SETTINGS), ...Object.keys(broker), ...Object.keys(brokerDefault)])
+  const shownAlways = Object.keys(BROKER_SETTINGS).filter((name) => BROKER_SETTINGS[name]!.isHidden !== true)
+  const names = new Set([...shownAlways, ...Object.keys(broker), ...Object.keys(brokerDefault)])
   return [...names].map((name) => {
     const setting = settingIn(BROKER_SETTINGS, name)
     const synonyms = layersOf(overrides, synonymousWith(name))

@@ -2,7 +2,8 @@
  * Settings of topics: the table.
  *
  * A topic that does not set one has the broker's setting of the synonym, else the default here. Each is taken and kept;
- * `isObeyed: false` marks those that change nothing on one node without tiered storage.
+ * `isObeyed: false` marks those that change nothing here: of tiered storage, of
+ * replication, and, as long as logs are not compacted, of compaction. Their documentation says so.
  * Reference: https://kafka.apache.org/documentation/#topicconfigs (4.3)
  */
 import { INT_MAX, LONG_MAX_TEXT, type Setting } from './setting.ts'
@@ -47,7 +48,7 @@ export const TOPIC_SETTINGS: Readonly<Record<string, TopicSetting>> = {
     'list',
     'delete',
     ['log.cleanup.policy'],
-    'What becomes of old records: delete by age and size, compact by key, both, or neither.',
+    'What becomes of old records: delete by age and size, or none. Logs with compact are not compacted yet.',
     { choices: ['compact', 'delete'] },
   ),
   'compression.gzip.level': topicSetting(
@@ -79,7 +80,7 @@ export const TOPIC_SETTINGS: Readonly<Record<string, TopicSetting>> = {
     '86400000',
     ['log.cleaner.delete.retention.ms'],
     'How long a compacted topic keeps tombstones and transaction markers.',
-    { min: 0 },
+    { min: 0, ...UNHEEDED },
   ),
   'file.delete.delay.ms': topicSetting(
     'long',
@@ -141,7 +142,7 @@ export const TOPIC_SETTINGS: Readonly<Record<string, TopicSetting>> = {
     LONG_MAX_TEXT,
     ['log.cleaner.max.compaction.lag.ms'],
     'A record is compacted after this time at the latest.',
-    { min: 1 },
+    { min: 1, ...UNHEEDED },
   ),
   'max.message.bytes': topicSetting('int', '1048588', ['message.max.bytes'], 'Bytes of the largest batch.', {
     min: 0,
@@ -173,14 +174,14 @@ export const TOPIC_SETTINGS: Readonly<Record<string, TopicSetting>> = {
     '0.5',
     ['log.cleaner.min.cleanable.ratio'],
     'Share of the log that must be uncompacted before a compaction begins.',
-    { min: 0, max: 1 },
+    { min: 0, max: 1, ...UNHEEDED },
   ),
   'min.compaction.lag.ms': topicSetting(
     'long',
     '0',
     ['log.cleaner.min.compaction.lag.ms'],
     'A record is not compacted before it is this old.',
-    { min: 0 },
+    { min: 0, ...UNHEEDED },
   ),
   'min.insync.replicas': topicSetting(
     'int',

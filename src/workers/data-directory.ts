@@ -47,7 +47,10 @@ export class DataDirectory {
   #producerIdsReserved = 0
   #lastWritten = ''
 
-  /** `given`: settings of the broker. Throws VltavaError DIRECTORY_UNUSABLE, DIRECTORY_LOCKED, DIRECTORY_VERSION or DIRECTORY_CORRUPT. */
+  /**
+   * `given`: settings of the broker. Throws VltavaError DIRECTORY_UNUSABLE, DIRECTORY_LOCKED, DIRECTORY_VERSION or
+   * DIRECTORY_CORRUPT.
+   */
   constructor(env: Env, path: string, given: Values = {}) {
     this.#env = env
     this.path = path
@@ -81,6 +84,11 @@ export class DataDirectory {
       lock.release()
       throw error
     }
+  }
+
+  /** Cluster and node, as meta.properties says. Throws VltavaError DIRECTORY_CORRUPT and the like. */
+  identity(): { readonly clusterId?: string | undefined; readonly nodeId?: number | undefined } {
+    return readLogDirectory(this.#env.fs, this.path) ?? {}
   }
 
   recoveryPoint(topic: string, partition: number): number {

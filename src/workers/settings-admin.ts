@@ -6,15 +6,38 @@
 import { unreachable } from '../base/assert.ts'
 import { VltavaError } from '../base/errors.ts'
 import type { EngineRequest, QuotaChange } from '../protocol/admin-link.ts'
+import type { AdminRequest, ClusterDescription, ConfigDescription, ConfigKind } from '../protocol/transport.ts'
 import { alterBroker, alterClientMetrics, alterGroup } from '../settings/alter.ts'
 import { BROKER_SETTINGS } from '../settings/broker-settings.ts'
+import {
+  describeBrokerDefaults,
+  describeBrokerSettings,
+  type DescribedSetting,
+  describeGroupSettings,
+  describeTopicSettings,
+  Source,
+} from '../settings/describe.ts'
 import type { Overrides, QuotaEntry, Values } from '../settings/overrides.ts'
 import { settingIn, valueFault } from '../settings/setting.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { FromDispatcher } from './messages.ts'
 import type { TopicAdmin } from './topic-admin.ts'
 
-export type SettingsRequest = Extract<EngineRequest, { type: 'alterSettings' | 'giveSettings' | 'alterQuotas' }>
+export type SettingsRequest =
+  | Extract<EngineRequest, { type: 'alterSettings' | 'giveSettings' | 'alterQuotas' }>
+  | Extract<AdminRequest, { type: 'describeConfigs' | 'describeCluster' }>
+
+const SETTINGS_REQUESTS: readonly string[] = [
+  'alterSettings',
+  'giveSettings',
+  'alterQuotas',
+  'describeConfigs',
+  'describeCluster',
+] satisfies SettingsRequest['type'][]
+
+export function isSettingsRequest(request: { readonly type: string }): request is SettingsRequest {
+  return SETTINGS_REQUESTS.includes(request.type)
+}
 
 type AlterSettings = Extract<EngineRequest, { type: 'alterSettings' }>
 
@@ -34,7 +57,7 @@ export class SettingsAdmin {
   }
 
   /** Throws VltavaError for what the requester did wrong, or for the disk. */
-  async obey(request: SettingsRequest): Promise<undefined> {
+  async obey(request: SettingsRequest): Promise<unknown> {
     switch (request.type) {
       case 'alterSettings':
         await this.#alter(request)
@@ -47,9 +70,34 @@ export class SettingsAdmin {
       case 'alterQuotas':
         await this.#put({ quotas: changedQuotas(this.overrides.quotas, request.changes) })
         return undefined
+      case 'describeConfigs':
+        return this.#described(request.kind, request.name).map(plain)
+      case 'describeCluster':
+        return this.#cluster()
       default:
         return unreachable(request)
     }
+  }
+
+  #described(kind: ConfigKind, name: string): DescribedSetting[] {
+    const { overrides } = this
+    switch (kind) {
+      case 'topic':
+        return describeTopicSettings(this.#topics.configs(name), overrides)
+      case 'broker':
+        return describeBrokerSettings(overrides)
+      case 'brokerDefault':
+        return describeBrokerDefaults(overrides)
+      case 'group':
+        return describeGroupSettings(name, overrides)
+      default:
+        return unreachable(kind)
+    }
+  }
+
+  #cluster(): ClusterDescription {
+    const { clusterId = '', nodeId = 1 } = this.#directory.identity()
+    return { clusterId, controllerId: nodeId, brokers: [{ nodeId }] }
   }
 
   async #alter(request: AlterSettings): Promise<void> {
@@ -89,6 +137,15 @@ export class SettingsAdmin {
     await this.#topics.defaultsChanged()
     this.#send({ type: 'overrides', overrides: this.overrides })
   }
+}
+
+const SOURCE_NAMES = Object.fromEntries(
+  Object.entries(Source).map(([name, code]) => [code, name as ConfigDescription['source']]),
+)
+
+function plain(setting: DescribedSetting): ConfigDescription {
+  const { name, value, isReadOnly, isSensitive, documentation } = setting
+  return { name, value, source: SOURCE_NAMES[setting.source]!, isReadOnly, isSensitive, documentation }
 }
 
 /** Throws VltavaError INVALID_CONFIG for a value that a setting of the broker cannot have; others are let in. */

@@ -1,7 +1,8 @@
 /**
  * SettingsStore: what administrators have set for the broker, groups and clients. Owned by the dispatcher thread.
  *
- * Kafka keeps this in its metadata log; one node keeps it in one small file, `vltava-settings.json`, replaced atomically:
+ * Kafka keeps this in its metadata log; one node keeps it in one small file, `vltava-settings.json`, replaced
+ * atomically:
  *
  *   { "version": 1, "broker", "brokerDefault", "groups", "clientMetrics", "quotas" }   as in settings/overrides.ts
  *
@@ -36,8 +37,9 @@ export class SettingsStore {
   /** Durable when it returns; nothing has changed if it throws StorageError. */
   put(change: Partial<Omit<Overrides, 'static'>>): void {
     const overrides = { ...this.#overrides, ...change }
-    const { static: _given, ...kept } = overrides
-    const content = JSON.stringify({ version: SETTINGS_VERSION, ...kept }, undefined, 1)
+    const { broker, brokerDefault, groups, clientMetrics, quotas } = overrides
+    const kept = { version: SETTINGS_VERSION, broker, brokerDefault, groups, clientMetrics, quotas }
+    const content = JSON.stringify(kept, undefined, 1)
     replaceFile(this.#fs, this.#directory, SETTINGS_FILE, new TextEncoder().encode(content))
     this.#overrides = overrides
   }

@@ -141,3 +141,19 @@ it('a directory that was closed holds no byte that is not a batch, a small file 
   ])
   expect(readdirSync(dir).filter((name) => name.startsWith('.kafka'))).toEqual(['.kafka_cleanshutdown'])
 })
+
+describe('settings and cluster', () => {
+  it('are described with where each value comes from', async () => {
+    const { log } = await openLog()
+    await log.admin.createTopics([{ topic: 'a', configs: { 'retention.ms': 5 } }])
+    const settings = await log.admin.describeConfigs('topic', 'a')
+    const own = settings.filter(({ source }) => source === 'topic')
+    expect(own.map(({ name, value }) => [name, value])).toEqual([['retention.ms', '5']])
+    expect(await codeOf(() => log.admin.describeConfigs('topic', 'none'))).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+    const partitions = (await log.admin.describeConfigs('broker')).find(({ name }) => name === 'num.partitions')
+    expect(partitions).toMatchObject({ value: '1', source: 'default', isReadOnly: true })
+    const cluster = await log.admin.describeCluster()
+    expect(cluster).toMatchObject({ controllerId: 1, brokers: [{ nodeId: 1 }] })
+    expect(cluster.clusterId).toHaveLength(22)
+  })
+})

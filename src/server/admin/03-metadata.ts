@@ -86,7 +86,7 @@ async function topicsOf(request: Request, context: RequestContext): Promise<(Top
     }
     const info = transport.topic(name!)
     if (info === undefined) missing.push(name!)
-    found.set(name!, info ?? unknown(kafkaError('UNKNOWN_TOPIC_OR_PARTITION'), name!, NO_TOPIC_ID))
+    found.set(name!, info ?? unknown(kafkaError('UNKNOWN_TOPIC_OR_PARTITION'), name, NO_TOPIC_ID))
   }
   if (missing.length > 0) await createMissing(missing, request, context)
   for (const name of missing) {

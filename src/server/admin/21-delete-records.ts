@@ -54,9 +54,9 @@ async function trim(
 }
 
 function refusedFor(topic: string, partition: number, { transport, admin }: RequestContext): ErrorCode | undefined {
-  if (isInternalTopic(topic)) return 'INVALID_TOPIC_EXCEPTION'
   const info = transport.topic(topic)
   if (info === undefined || partition < 0 || partition >= info.partitionCount) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  if (isInternalTopic(topic)) return 'INVALID_TOPIC_EXCEPTION'
   const policy = info.configs['cleanup.policy'] ?? topicDefault(admin.overrides, TOPIC_SETTINGS['cleanup.policy']!)
   const policies = elementsOf(policy)
   return policies.includes('compact') && !policies.includes('delete') ? 'POLICY_VIOLATION' : undefined

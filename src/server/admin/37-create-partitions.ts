@@ -1,4 +1,4 @@
-/** CreatePartitions: each topic by itself gets more partitions. Asking for as many as there are is an error, as in Kafka. */
+/** CreatePartitions: each topic by itself gets more partitions. To ask for as many as there are is an error. */
 import type { createPartitions } from '../../protocol/messages/37-create-partitions.ts'
 import type { Handler } from '../handler.ts'
 import { duplicatesIn, outcomeOf, refusal } from './outcome.ts'

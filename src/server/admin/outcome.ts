@@ -17,7 +17,7 @@ export function outcomeOf(error: ErrorData | undefined): Outcome {
   return error === undefined ? SUCCESS : refusal(error.code, error.message)
 }
 
-/** The error that a call rejects with, for a field of the answer; one that is no VltavaError is a defect, and thrown. */
+/** The error that a call rejects with, for a field of the answer. What is no VltavaError is a defect, and thrown. */
 export async function outcomeOfCall(call: () => Promise<unknown>): Promise<Outcome> {
   try {
     await call()
