@@ -33,7 +33,7 @@ BROKER_CONFIGS = [
     "num.partitions",
     "offsets.retention.minutes",
 ]
-WAIT_S = 60
+WAIT_S = 30
 
 
 class Record:
