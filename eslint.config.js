@@ -51,13 +51,13 @@ const ENV_EXCEPTIONS = [
     process: ['env'],
   },
   {
-    files: ['src/workers/*-thread.ts'],
+    files: ['src/workers/*-thread.ts', 'src/server/*-thread.ts'],
     reason: 'a thread entry: takes its start-up message, ports and lifelines, and reports an assertion by dying',
     modules: ['worker_threads'],
     process: ['exit', 'exitCode', 'on'],
   },
   {
-    files: ['src/engine/open.ts'],
+    files: ['src/engine/open.ts', 'src/server/listen.ts'],
     reason: "the composition root: makes the real Env and starts threads in the user's process",
     modules: ['worker_threads'],
   },

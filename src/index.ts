@@ -12,6 +12,7 @@ import { checkNumber } from './client/producer-options.ts'
 import { attachLocal, openLocal } from './engine/open.ts'
 import { compressionAvailable } from './record/compression/codec.ts'
 import { SLAB_BYTES } from './ring/arena.ts'
+import { startListener } from './server/listen.ts'
 import type { FromDispatcher } from './workers/messages.ts'
 
 export { Admin } from './client/admin.ts'
@@ -24,9 +25,9 @@ export type { AppendExtras, ProducerOptions, ProducerRecord, RecordMetadata } fr
 export { ConsumerBatch, ConsumerRecord } from './client/record-batch.ts'
 export { serdes } from './client/serdes.ts'
 export type { Serde, SerdeChoice, SerdeData, SerdeName } from './client/serdes.ts'
-export { DamagedLogError } from './engine/partition-reader.ts'
 export {
   CorruptRecordError,
+  DamagedLogError,
   OffsetOutOfRangeError,
   RecordTooLargeError,
   StorageError,
@@ -34,6 +35,7 @@ export {
   VltavaError,
 } from './base/errors.ts'
 export type { ErrorCode } from './base/errors.ts'
+export type { BoundAddress, ListenAddress, Listener, ListenOptions, ServerLogLine } from './protocol/listener.ts'
 export type { DamageInfo, OffsetAndTimestamp, OffsetSpec, PartitionEnds } from './protocol/transport.ts'
 export type { RecordHeader } from './record/batch-builder.ts'
 export type { CompressionName } from './record/compression/codec.ts'
@@ -92,7 +94,7 @@ export async function open(options: OpenOptions): Promise<Log> {
     },
     noticeListener(options.onNotice),
   )
-  return new Log(transport, realEnv.clock, address)
+  return new Log(transport, realEnv.clock, address, startListener)
 }
 
 /**
@@ -103,7 +105,7 @@ export async function attach(address: string, options: AttachOptions = {}): Prom
   if (typeof address !== 'string')
     throw new VltavaError('INVALID_ARGUMENT', 'attach() needs the address of an open log')
   const { transport } = await attachLocal(address, checkMemory(options.memoryBytes), noticeListener(options.onNotice))
-  return new Log(transport, realEnv.clock, address)
+  return new Log(transport, realEnv.clock, address, startListener)
 }
 
 function checkMemory(memoryBytes = MEMORY_BYTES): number {

@@ -16,10 +16,12 @@ import { dumpCommand } from './dump-command.ts'
 import { nearest } from './nearest.ts'
 import { isBrokenPipe, write, writeLine } from './output.ts'
 import { produceCommand } from './produce-command.ts'
+import { serveCommand } from './serve-command.ts'
 import { topicCommand } from './topic-command.ts'
 import { verifyCommand } from './verify-command.ts'
 
 const COMMANDS: readonly Command[] = [
+  serveCommand,
   topicCommand,
   produceCommand,
   consumeCommand,
@@ -31,7 +33,6 @@ const COMMANDS: readonly Command[] = [
 
 /** Nouns of the contract whose release has not come. */
 const LATER: Readonly<Record<string, string>> = {
-  serve: 'serving the Kafka protocol over TCP',
   group: 'consumer groups',
 }
 

@@ -3,6 +3,7 @@
  */
 import type { Clock } from '../base/env/env.ts'
 import { VltavaError } from '../base/errors.ts'
+import type { Listener, ListenOptions, StartListener } from '../protocol/listener.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
@@ -14,18 +15,25 @@ import type { SerdeChoice, SerdeData } from './serdes.ts'
 type ProducerChoices<K, V> = Omit<ProducerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 
+function noListener(): Promise<never> {
+  return Promise.reject(new VltavaError('INVALID_ARGUMENT', 'this log cannot be served'))
+}
+
 export class Log {
   readonly admin: Admin
   /** Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. */
   readonly address: string
   readonly #transport: Transport
   readonly #clock: Clock
+  readonly #startListener: StartListener
+  readonly #listeners = new Set<Listener>()
   readonly #producers = new Set<Producer<never, never>>()
   readonly #consumers = new Set<Consumer<never, never>>()
   #closing: Promise<void> | undefined
 
   /** Made by open() and attach(). */
-  constructor(transport: Transport, clock: Clock, address: string) {
+  constructor(transport: Transport, clock: Clock, address: string, startListener: StartListener = noListener) {
+    this.#startListener = startListener
     this.#transport = transport
     this.#clock = clock
     this.address = address
@@ -67,7 +75,21 @@ export class Log {
   }
 
   /**
-   * Flushes this thread's producers and closes: the thread that opened the log closes it for all and releases the
+   * Serves the log to Kafka clients over TCP, by threads of its own, until the listener or the log is closed. By default
+   * on 127.0.0.1:9092. Rejects with VltavaError ADDRESS_IN_USE, ADDRESS_UNUSABLE, INVALID_ARGUMENT, INVALID_CONFIG,
+   * LOG_CLOSED.
+   */
+  async listen(options: ListenOptions = {}): Promise<Listener> {
+    this.#assertOpen()
+    const listener = await this.#startListener(this.address, options)
+    if (this.isClosed) await listener.close()
+    this.#assertOpen()
+    this.#listeners.add(listener)
+    return listener
+  }
+
+  /**
+   * Ends this thread's listeners, flushes its producers and closes: the thread that opened the log closes it for all and releases the
    * directory; a thread that attached only leaves. Consumers' loops end with LOG_CLOSED. A second call waits for the
    * first. Rejects with the first error of a producer or of the disk; the log is closed all the same.
    */
@@ -77,6 +99,7 @@ export class Log {
   }
 
   async #close(): Promise<void> {
+    await Promise.all([...this.#listeners].map((listener) => listener.close()))
     const outcomes = await Promise.allSettled([...this.#producers].map((producer) => producer.close()))
     await this.#transport.close()
     for (const consumer of this.#consumers) consumer.unassign() // Their loops end; files and maps are given back.

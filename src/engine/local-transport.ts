@@ -8,7 +8,6 @@
  * While something is outstanding or somebody waits, a loop sleeps at the doorbell; nothing polls. Otherwise the
  * transport holds nothing that keeps the process alive.
  */
-import { assert } from '../base/assert.ts'
 import type { Env } from '../base/env/env.ts'
 import {
   type ErrorData,
@@ -18,6 +17,8 @@ import {
   VltavaError,
 } from '../base/errors.ts'
 import { storageCall } from '../base/file-io.ts'
+import { Waiters } from '../base/waiters.ts'
+import type { LeaderEpochs } from '../log/leader-epochs.ts'
 import { kafkaError } from '../protocol/kafka-errors.ts'
 import type {
   Acks,
@@ -35,10 +36,12 @@ import type {
 } from '../protocol/transport.ts'
 import { ArenaBook, arenaBytes, NO_ROOM } from '../ring/arena.ts'
 import type { Doorbell } from '../ring/doorbell.ts'
-import type { Watermarks } from '../ring/watermarks.ts'
+import { SlotState, type Watermarks } from '../ring/watermarks.ts'
 import type { FromDispatcher, TopicDescription } from '../workers/messages.ts'
+import { EpochBook } from './epoch-book.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
-import { LocalPartitionReader } from './partition-reader.ts'
+import { LocalPartitionReader, type PartitionPlace } from './partition-reader.ts'
+import { PartitionWatches } from './partition-watches.ts'
 import { describeRefusal } from './refusal.ts'
 import { type Outstanding, ShardConnection } from './shard-connection.ts'
 
@@ -57,9 +60,15 @@ export interface ControlLink {
 /** Bounds every sleep at the doorbell; a wake-up comes from the bell, not from this. */
 const SLEEP_MS = 1000
 
-interface Waiter {
-  readonly isReady: () => boolean
-  readonly resolve: () => void
+/** 'opening': its ends are not known yet. */
+export type PartitionState = 'opening' | 'online' | 'offline' | 'deleted'
+
+const STATES: Readonly<Record<SlotState, PartitionState>> = {
+  [SlotState.FREE]: 'opening',
+  [SlotState.OPENING]: 'opening',
+  [SlotState.ONLINE]: 'online',
+  [SlotState.OFFLINE]: 'offline',
+  [SlotState.DELETED]: 'deleted',
 }
 
 interface KnownTopic {
@@ -69,10 +78,13 @@ interface KnownTopic {
 
 export class LocalTransport implements Transport {
   isClosed = false
+  /** Raised whenever a topic was made, changed or deleted. */
+  topicsVersion = 0
   readonly batchBytesMax: number
   readonly #env: Env
   readonly #control: ControlLink
-  readonly #directory: string
+  /** The data directory. */
+  readonly directory: string
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #book: ArenaBook
@@ -80,16 +92,18 @@ export class LocalTransport implements Transport {
   readonly #shards: ShardConnection[]
   readonly #topics = new Map<string, KnownTopic>()
   readonly #failures = new Map<string, ErrorData>()
-  readonly #interests = new Map<string, number>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #watches: PartitionWatches
+  readonly #epochs: EpochBook
+  readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
   #isLooping = false
   #closeReason: VltavaError | undefined
 
   constructor(env: Env, control: ControlLink, bell: Doorbell, attached: Extract<FromDispatcher, { type: 'attached' }>) {
     this.#env = env
+    this.#waiters = new Waiters(env.timers)
     this.#control = control
-    this.#directory = attached.directory
+    this.directory = attached.directory
     this.#bytes = arenaBytes(attached.arena)
     this.#view = new DataView(attached.arena)
     this.#book = new ArenaBook(attached.arena)
@@ -97,6 +111,8 @@ export class LocalTransport implements Transport {
     this.batchBytesMax = Math.floor(this.#bytes.length / 2)
     const onReply = this.#onReply.bind(this)
     this.#shards = attached.shards.map((link) => new ShardConnection(link, onReply))
+    this.#epochs = new EpochBook(env.fs)
+    this.#watches = new PartitionWatches(this.#shards)
     this.#learn(attached.topics, [])
   }
 
@@ -109,7 +125,7 @@ export class LocalTransport implements Transport {
       case 'shard':
         if (message.clientId !== this.#control.clientId) return
         this.#shards[message.link.shardIndex]!.reconnect(message.link)
-        this.#restoreInterests(message.link.shardIndex)
+        this.#watches.restore(message.link.shardIndex)
         break
       case 'failure': {
         const key = `${message.topic}-${message.partition}`
@@ -142,6 +158,7 @@ export class LocalTransport implements Transport {
     for (const shard of this.#shards) for (const request of shard.drain()) request.listener.onFailed(error, true)
     for (const listener of this.#closeListeners) listener()
     this.#closeListeners.clear()
+    this.#watches.tellAll()
     this.wake()
   }
 
@@ -152,10 +169,13 @@ export class LocalTransport implements Transport {
 
   #closedError(): VltavaError {
     const why = this.#closeReason === undefined ? '' : `: ${this.#closeReason.message}`
-    return new VltavaError('LOG_CLOSED', `the log in ${this.#directory} is closed${why}`)
+    return new VltavaError('LOG_CLOSED', `the log in ${this.directory} is closed${why}`)
   }
 
   #learn(changed: readonly TopicDescription[], removed: readonly string[]): void {
+    this.topicsVersion += 1
+    if (removed.length > 0) this.#epochs.clear()
+    const gone = removed.flatMap((topic) => this.#topics.get(topic)?.places ?? [])
     for (const topic of removed) {
       const partitionCount = this.#topics.get(topic)?.places.length ?? 0
       for (let partition = 0; partition < partitionCount; partition++) this.#failures.delete(`${topic}-${partition}`)
@@ -173,6 +193,7 @@ export class LocalTransport implements Transport {
       }
       this.#topics.set(topic, { info, places })
     }
+    for (const { shardIndex, slot } of gone) this.#watches.tellOf(shardIndex, slot)
   }
 
   topic(name: string): TopicInfo | undefined {
@@ -195,6 +216,10 @@ export class LocalTransport implements Transport {
   }
 
   release(memory: BatchMemory): void {
+    if (memory.owner !== undefined) {
+      memory.owner.release()
+      return
+    }
     this.#book.free(memory.start, memory.sizeBytes)
     this.#bell.ring() // Somebody may sleep until there is room.
   }
@@ -233,51 +258,25 @@ export class LocalTransport implements Transport {
     if (!request.listener.onFailed(error, isStorage)) this.release(request.memory)
   }
 
-  async wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true || isReady()) return
-    let waiter: Waiter | undefined
-    let timer: { cancel(): void } | undefined
-    const onAbort = (): void => this.#resolve(waiter)
-    try {
-      await new Promise<void>((resolve) => {
-        waiter = { isReady, resolve }
-        this.#waiters.add(waiter)
-        signal?.addEventListener('abort', onAbort, { once: true })
-        if (timeoutMs < Number.POSITIVE_INFINITY) {
-          timer = this.#env.timers.after(timeoutMs, () => this.#resolve(waiter))
-        }
-        this.#ensureLoop()
-      })
-    } finally {
-      signal?.removeEventListener('abort', onAbort)
-      timer?.cancel()
-    }
-  }
-
-  #resolve(waiter: Waiter | undefined): void {
-    if (waiter !== undefined && this.#waiters.delete(waiter)) waiter.resolve()
+  wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#waiters.wait(isReady, timeoutMs, signal, () => this.#ensureLoop())
   }
 
   /** Something other than a shard changed: the loop looks at its waiters. */
   wake(): void {
-    this.#notifyWaiters()
+    this.#waiters.notify(this.isClosed)
     this.#bell.ring()
   }
 
-  #notifyWaiters(): void {
-    for (const waiter of this.#waiters) if (this.isClosed || waiter.isReady()) this.#resolve(waiter)
-  }
-
   #isWanted(): boolean {
-    if (this.#waiters.size > 0) return true
+    if (this.#waiters.count > 0 || this.#watches.hasListeners) return true
     for (const shard of this.#shards) if (shard.waitingCount > 0) return true
     return false
   }
 
   #hasInput(): boolean {
     for (const shard of this.#shards) if (shard.hasReplies()) return true
-    for (const waiter of this.#waiters) if (waiter.isReady()) return true
-    return this.isClosed
+    return this.isClosed || this.#watches.hasNews() || this.#waiters.hasReady()
   }
 
   #ensureLoop(): void {
@@ -294,7 +293,8 @@ export class LocalTransport implements Transport {
     while (this.#isWanted() && !this.isClosed) {
       await this.#bell.sleepAsync(hasInput, SLEEP_MS)
       this.poll()
-      this.#notifyWaiters()
+      this.#watches.tell()
+      this.#waiters.notify(this.isClosed)
       await Promise.resolve() // Those who were woken take their turn before the next look.
     }
     this.#isLooping = false
@@ -303,15 +303,29 @@ export class LocalTransport implements Transport {
 
   reader(topic: string, partition: number, offset: number): PartitionReader {
     this.#assertOpen()
+    return new LocalPartitionReader(this.#env.fs, topic, partition, this.place(topic, partition), offset)
+  }
+
+  /** Throws UnknownTopicOrPartitionError. */
+  partitionState(topic: string, partition: number): PartitionState {
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    const directory = this.#directoryOf(topic, partition)
+    return STATES[this.#shards[shardIndex]!.watermarks.state(slot)]
+  }
+
+  /** The leader epochs of a partition. Throws UnknownTopicOrPartitionError, StorageError. */
+  leaderEpochs(topic: string, partition: number): LeaderEpochs {
+    return this.#epochs.get(this.place(topic, partition))
+  }
+
+  /** Where a partition's files and words are. Throws UnknownTopicOrPartitionError. */
+  place(topic: string, partition: number): PartitionPlace {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
     const shard = this.#shards[shardIndex]!
-    const place = { directory, slot, watermarks: (): Watermarks => shard.watermarks }
-    return new LocalPartitionReader(this.#env.fs, topic, partition, place, offset)
+    return { directory: this.#directoryOf(topic, partition), slot, watermarks: (): Watermarks => shard.watermarks }
   }
 
   #directoryOf(topic: string, partition: number): string {
-    return `${this.#directory}/${topic}-${partition}`
+    return `${this.directory}/${topic}-${partition}`
   }
 
   ends(topic: string, partition: number): PartitionEnds {
@@ -345,26 +359,19 @@ export class LocalTransport implements Transport {
   }
 
   watch(topic: string, partition: number): () => void {
-    // By place, not by name: when the interest is given up, the name may be another topic's.
     const { shardIndex, slot } = this.#placeOf(topic, partition)
-    this.#addInterest(shardIndex, slot, 1)
-    return () => this.#addInterest(shardIndex, slot, -1)
+    return this.#watches.add(shardIndex, slot)
   }
 
-  #addInterest(shardIndex: number, slot: number, change: number): void {
-    const key = `${shardIndex}/${slot}`
-    const count = (this.#interests.get(key) ?? 0) + change
-    assert(count >= 0, 'interest is given up as often as it was taken')
-    if (count === 0) this.#interests.delete(key)
-    else this.#interests.set(key, count)
-    this.#shards[shardIndex]!.interest.set(slot, count > 0)
-  }
-
-  #restoreInterests(shardIndex: number): void {
-    for (const key of this.#interests.keys()) {
-      const [shard, slot] = key.split('/').map(Number)
-      if (shard === shardIndex) this.#shards[shardIndex]!.interest.set(slot!, true)
-    }
+  /**
+   * Calls back whenever this partition has moved, or the log is closed, until the function that is returned is called,
+   * once. For threads with many who wait: the cost of a move is that of those who listen to its partition.
+   */
+  onMove(topic: string, partition: number, listener: () => void): () => void {
+    const { shardIndex, slot } = this.#placeOf(topic, partition)
+    const stop = this.#watches.add(shardIndex, slot, listener)
+    this.#ensureLoop()
+    return stop
   }
 
   lookup(topic: string, partition: number, spec: OffsetSpec): Promise<OffsetAndTimestamp> {

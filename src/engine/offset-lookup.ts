@@ -9,7 +9,7 @@
  * Where a batch is damaged that had to be looked at, the answer is not known: that is a DamagedLogError, never "none".
  */
 import type { File, Fs } from '../base/env/env.ts'
-import { errnoOf, VltavaError } from '../base/errors.ts'
+import { DamagedLogError, errnoOf, VltavaError } from '../base/errors.ts'
 import type { OffsetAndTimestamp } from '../protocol/transport.ts'
 import { BATCH_HEADER_BYTES } from '../record/batch-layout.ts'
 import type { RecordBatchView } from '../record/batch-view.ts'
@@ -20,7 +20,6 @@ import { parsePartitionDirectoryName, parseSegmentFileName } from '../segment/na
 import { lookupInFile } from '../segment/offset-index.ts'
 import { segmentPath } from '../segment/segment.ts'
 import { lookupTimestampInFile } from '../segment/time-index.ts'
-import { DamagedLogError } from './partition-reader.ts'
 
 const NOT_FOUND: OffsetAndTimestamp = { offset: -1, timestamp: -1 }
 const DECOMPRESSED_BYTES_MAX = 256 << 20

@@ -13,7 +13,7 @@
 import type { File, Fs } from '../base/env/env.ts'
 import { readFully, storageCall } from '../base/file-io.ts'
 import {
-  CorruptRecordError,
+  DamagedLogError,
   errnoOf,
   OffsetOutOfRangeError,
   StorageError,
@@ -40,33 +40,6 @@ export interface PartitionPlace {
   readonly directory: string
   readonly slot: number
   watermarks(): Watermarks
-}
-
-/** Damage in the middle of a log: what is behind it can still be read from `resumeOffset` on. */
-export class DamagedLogError extends CorruptRecordError {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly resumeOffset: number
-
-  constructor(
-    topic: string,
-    partition: number,
-    offset: number,
-    resumeOffset: number,
-    file: string,
-    position: number,
-    fault: string,
-  ) {
-    super(
-      `${topic}-${partition} is damaged at offset=${offset} (${file}, byte ${position}): ${fault}. ` +
-        `Reading can go on at offset=${resumeOffset}`,
-    )
-    this.topic = topic
-    this.partition = partition
-    this.offset = offset
-    this.resumeOffset = resumeOffset
-  }
 }
 
 export class LocalPartitionReader implements PartitionReader {

@@ -39,6 +39,8 @@ export function describeRefusal(
         code: 'CORRUPT_MESSAGE',
         message: `a batch for ${where} was damaged in memory between producer and shard`,
       }
+    case kafkaError('INVALID_RECORD'):
+      return { code: 'INVALID_RECORD', message: `${where} refused a batch whose record count and offsets disagree` }
     case kafkaError('KAFKA_STORAGE_ERROR'):
       return { code: 'KAFKA_STORAGE_ERROR', message: `${where} is offline after a failed write or sync` }
     default:

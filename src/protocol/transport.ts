@@ -27,6 +27,8 @@ export interface BatchMemory {
   readonly start: number
   /** Bytes that are reserved from `start` on. */
   sizeBytes: number
+  /** Of a part of memory that somebody else reserved: told when the part comes back, in the transport's place. */
+  readonly owner?: { release(): void }
 }
 
 export type Acks = 0 | 1 | -1

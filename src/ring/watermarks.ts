@@ -97,6 +97,10 @@ export class Watermarks {
   state(slot: number): SlotState {
     return Atomics.load(this.#words, word(slot, STATE_I32)) as SlotState
   }
+  /** Its files are nobody's, or those of another incarnation. */
+  isGone(slot: number): boolean {
+    return this.state(slot) === SlotState.DELETED || this.activity() === Activity.ENDED
+  }
   /** Kafka error code of an OFFLINE slot, else 0. */
   failure(slot: number): number {
     return Atomics.load(this.#words, word(slot, FAILURE_I32))

@@ -256,15 +256,17 @@ export class Shard {
   /** Wakes clients that have replies, and sleeping ones that asked for a slot that moved. */
   #ringClients(): void {
     for (const client of this.#clientList) {
-      if (client.hasReplied || this.#isWanted(client)) client.doorbell.ring()
+      // Each is told what has moved, also one that is to be woken anyhow.
+      if (this.#isWanted(client) || client.hasReplied) client.doorbell.ring()
       client.hasReplied = false
     }
     this.#moved.length = 0
   }
 
   #isWanted(client: ClientEnd): boolean {
-    for (const slot of this.#moved) if (client.interest.has(slot)) return true
-    return false
+    let isWanted = false
+    for (const slot of this.#moved) isWanted = client.interest.noteMove(slot) || isWanted
+    return isWanted
   }
 
   #takeControl(): boolean {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../src/base/random.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from '../../src/engine/offset-lookup.ts'
-import { DamagedLogError } from '../../src/engine/partition-reader.ts'
+import { DamagedLogError } from '../../src/base/errors.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import type { CompressionName } from '../../src/record/compression/codec.ts'
 import { buildBatch, T0 } from '../record/batches.ts'

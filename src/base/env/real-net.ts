@@ -1,0 +1,195 @@
+/**
+ * RealNet: Node's TCP, with sendfile(2) for stretches of files where the addon is live.
+ *
+ * A socket stays Node's: it reads, and writes what is not from a file. sendfile goes to the same descriptor, and only
+ * while Node has nothing queued for it, so the order of bytes holds. When the kernel's buffer is full, the addon waits
+ * for room on a duplicate of the descriptor; the number of a socket that was closed meanwhile is never used again,
+ * because the connection is marked closed before Node closes it.
+ */
+import { createServer, type Server, type Socket } from 'node:net'
+import { native } from '../native.ts'
+import type { File } from './env.ts'
+import type { FileSendCounters, Net, NetConnection, NetEvents, NetListener } from './net.ts'
+
+/** Half-open connections are found by the kernel's probes, which begin after this. */
+const KEEP_ALIVE_MS = 60_000
+const BACKLOG = 511
+/** Without sendfile: what is read and written at a time. */
+const COPY_BYTES = 256 << 10
+
+export class RealNet implements Net {
+  readonly counters: FileSendCounters = { sentByKernelBytes: 0, copiedBytes: 0 }
+
+  listen(host: string, port: number, onConnection: (connection: NetConnection) => void): Promise<NetListener> {
+    const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true }
+    const server = createServer(options, (socket) => onConnection(new RealConnection(socket, this.counters)))
+    return new Promise((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ host, port, backlog: BACKLOG, exclusive: true }, () => {
+        server.off('error', reject)
+        // An accept that fails (no descriptors left) is tried again with the next connection.
+        server.on('error', () => undefined)
+        resolve(new RealListener(server, host))
+      })
+    })
+  }
+}
+
+class RealListener implements NetListener {
+  readonly host: string
+  readonly port: number
+  readonly #server: Server
+
+  constructor(server: Server, host: string) {
+    this.#server = server
+    this.host = host
+    const address = server.address()
+    this.port = typeof address === 'object' && address !== null ? address.port : 0
+  }
+
+  close(): Promise<void> {
+    // The callback waits for every connection to end; the port is free at once, and that is what the caller wants.
+    this.#server.close()
+    return Promise.resolve()
+  }
+}
+
+/** A stretch of a file that is being sent. */
+interface Sending {
+  readonly file: File
+  position: number
+  readonly end: number
+  readonly onSent: (error: Error | undefined) => void
+}
+
+class RealConnection implements NetConnection {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localPort: number
+  readonly #socket: Socket
+  readonly #counters: FileSendCounters
+  #events: NetEvents | undefined
+  #sending: Sending | undefined
+  #isClosed = false
+  #error: Error | undefined
+
+  constructor(socket: Socket, counters: FileSendCounters) {
+    this.#socket = socket
+    this.#counters = counters
+    this.remoteAddress = socket.remoteAddress ?? ''
+    this.remotePort = socket.remotePort ?? 0
+    this.localPort = socket.localPort ?? 0
+    socket.on('error', (error) => {
+      this.#error = error
+    })
+    socket.on('close', () => this.#closed())
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  start(events: NetEvents): void {
+    this.#events = events
+    this.#socket.on('data', (chunk: Buffer) => events.onData(chunk))
+    this.#socket.on('drain', () => this.#drained())
+    this.#socket.resume()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#isClosed) return
+    this.#socket.write(bytes, this.#onWritten)
+  }
+
+  readonly #onWritten = (): void => {
+    if (this.#socket.writableLength === 0) this.#drained()
+  }
+
+  #drained(): void {
+    if (this.#isClosed || this.#socket.writableLength > 0) return
+    if (this.#sending !== undefined) this.#send()
+    else this.#events?.onDrain()
+  }
+
+  sendFile(file: File, position: number, length: number, onSent: (error: Error | undefined) => void): void {
+    this.#sending = { file, position, end: position + length, onSent }
+    if (this.#isClosed) queueMicrotask(() => this.#sent(new Error('the connection is closed')))
+    else if (this.#socket.writableLength === 0) this.#send()
+  }
+
+  #send(): void {
+    const sending = this.#sending!
+    this.#copy(sending)
+  }
+
+  #copy(sending: Sending): void {
+    const wanted = Math.min(sending.end - sending.position, COPY_BYTES)
+    const bytes = Buffer.allocUnsafe(wanted)
+    let count: number
+    try {
+      count = sending.file.read(bytes, 0, wanted, sending.position)
+    } catch (error) {
+      queueMicrotask(() => this.#sent(error as Error))
+      return
+    }
+    if (count === 0) {
+      queueMicrotask(() => this.#sent(new Error(`${sending.file.path} ended at byte ${sending.position}`)))
+      return
+    }
+    sending.position += count
+    this.#counters.copiedBytes += count
+    this.#socket.write(bytes.subarray(0, count), () => {
+      if (this.#sending !== sending || this.#isClosed) return
+      if (sending.position === sending.end) this.#sent(undefined)
+      else this.#copy(sending)
+    })
+  }
+
+  #sent(error: Error | undefined): void {
+    const sending = this.#sending
+    if (sending === undefined) return
+    this.#sending = undefined
+    sending.onSent(error)
+  }
+
+  end(): void {
+    if (!this.#isClosed) this.#socket.end()
+  }
+
+  destroy(): void {
+    if (this.#isClosed) return
+    this.#markClosed()
+    this.#socket.destroy()
+  }
+
+  /** shutdown before close: a duplicate that waits for room wakes up, and the peer hears of the end at once. */
+  #markClosed(): void {
+    this.#isClosed = true
+    const fd = native === undefined || this.#sending === undefined ? undefined : descriptorOf(this.#socket)
+    if (fd !== undefined) native!.shutdown(fd)
+  }
+
+  #closed(): void {
+    this.#isClosed = true
+    this.#sent(this.#error ?? new Error('the connection is closed'))
+    this.#events?.onClose(this.#error)
+  }
+}
+
+/** Node keeps the descriptor in the handle; undefined where it has none, and when the socket is closed. */
+function descriptorOf(socket: Socket): number | undefined {
+  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null }
+  const fd = handle?.fd
+  return fd !== undefined && fd >= 0 ? fd : undefined
+}
+
+/** One per thread. */
+export const realNet: Net = new RealNet()

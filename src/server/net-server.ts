@@ -1,0 +1,175 @@
+/**
+ * NetServer: the connections of one net thread, and what they share: handlers, memory, limits, counters. A plain class;
+ * net-thread.ts gives it a thread, tests a network of their own.
+ */
+import type { Env } from '../base/env/env.ts'
+import type { Net, NetConnection, NetListener } from '../base/env/net.ts'
+import { assert } from '../base/assert.ts'
+import type { LocalTransport } from '../engine/local-transport.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
+import { APIS, apiOf } from '../protocol/messages/apis.ts'
+import type { Api } from '../protocol/wire/api.ts'
+import { serveApiVersions } from './api-versions.ts'
+import { type Call, ConnectionFault, type ServerCore, type ServerHandler } from './call.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
+import type { BrokerIdentity } from './handler.ts'
+import { makeHandlers } from './handlers.ts'
+import { RequestMemory } from './request-memory.ts'
+import type { BrokerSettings } from './settings.ts'
+
+const API_VERSIONS_KEY = 18
+/** How often idle connections are looked for, at most. */
+const SWEEP_MS = 5_000
+
+export interface NetServerOptions {
+  readonly env: Env
+  readonly net: Net
+  readonly transport: LocalTransport
+  readonly groups: GroupLink
+  readonly settings: BrokerSettings
+  log(level: 'info' | 'warn' | 'error', message: string): void
+}
+
+export class NetServer implements ConnectionHost {
+  readonly core: ServerCore
+  readonly memory: RequestMemory
+  readonly #options: NetServerOptions
+  readonly #handlers: ReadonlyMap<number, ServerHandler>
+  readonly #connections = new Set<Connection>()
+  readonly #perAddress = new Map<string, number>()
+  readonly #listeners: NetListener[] = []
+  #sweepTimer: { cancel(): void } | undefined
+  #isClosing = false
+  #onEmpty: (() => void) | undefined
+
+  constructor(options: NetServerOptions) {
+    const { env, transport, groups, settings } = options
+    this.#options = options
+    this.memory = new RequestMemory(transport, settings.number('queued.max.request.bytes'))
+    this.core = {
+      transport,
+      groups,
+      clock: env.clock,
+      settings,
+      memory: this.memory,
+      onDamage: (error) => options.log('error', error.message),
+    }
+    const handlers = new Map(makeHandlers(env, this.core))
+    handlers.set(
+      API_VERSIONS_KEY,
+      serveApiVersions(APIS.filter(({ key }) => key === API_VERSIONS_KEY || handlers.has(key))),
+    )
+    this.#handlers = handlers
+    this.#sweepLater()
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Rejects with the system's error. */
+  async listen(host: string, port: number, brokerOf: (port: number) => BrokerIdentity): Promise<NetListener> {
+    const brokers: BrokerIdentity[] = []
+    const listener = await this.#options.net.listen(host, port, (connection) => {
+      const [broker] = brokers // There is one before anybody can connect.
+      if (broker === undefined) connection.destroy()
+      else this.accept(connection, broker)
+    })
+    brokers.push(brokerOf(listener.port))
+    this.#listeners.push(listener)
+    return listener
+  }
+
+  accept(net: NetConnection, broker: BrokerIdentity): void {
+    const { settings } = this.core
+    const address = net.remoteAddress
+    const count = this.#perAddress.get(address) ?? 0
+    const isOver = this.#connections.size >= settings.number('max.connections')
+    if (this.#isClosing || isOver || count >= settings.number('max.connections.per.ip')) {
+      if (!this.#isClosing) {
+        const limit = isOver ? 'max.connections' : 'max.connections.per.ip'
+        this.#options.log('warn', `connection of ${address} refused: ${limit} is reached`)
+      }
+      net.destroy()
+      return
+    }
+    this.#perAddress.set(address, count + 1)
+    this.#connections.add(new Connection(net, this, broker, this.core.clock.monotonicMs()))
+  }
+
+  admit(apiKey: number, apiVersion: number): void {
+    const api = apiOf(apiKey)
+    if (api === undefined || !this.#handlers.has(apiKey)) {
+      throw new ConnectionFault(`request of an API that is not served: key=${apiKey} version=${apiVersion}`)
+    }
+    if (api.has(apiVersion) || apiKey === API_VERSIONS_KEY) return
+    const versions = `${api.firstVersion} .. ${api.lastVersion}`
+    throw new ConnectionFault(`${api.name} request of version=${apiVersion}, known are ${versions}`)
+  }
+
+  serve(api: Api, request: unknown, call: Call): unknown {
+    const handler = this.#handlers.get(api.key)
+    assert(handler !== undefined, 'a request that was admitted has a handler')
+    return handler(request as never, call)
+  }
+
+  throttle(): number {
+    return 0
+  }
+
+  answered(): void {}
+
+  after(delayMs: number, callback: () => void): { cancel(): void } {
+    return this.#options.env.timers.after(delayMs, callback)
+  }
+
+  defect(api: Api, apiVersion: number, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#options.log('error', `${api.name} version=${apiVersion} failed: ${text}`)
+  }
+
+  closed(connection: Connection, reason: string, isFault: boolean): void {
+    this.#connections.delete(connection)
+    const count = this.#perAddress.get(connection.remoteAddress)! - 1
+    if (count === 0) this.#perAddress.delete(connection.remoteAddress)
+    else this.#perAddress.set(connection.remoteAddress, count)
+    if (isFault) this.#options.log('warn', `connection of ${connection.remote} closed: ${reason}`)
+    if (this.#connections.size === 0) this.#onEmpty?.()
+  }
+
+  #sweepLater(): void {
+    const idleMs = this.core.settings.number('connections.max.idle.ms')
+    if (idleMs < 0) return
+    this.#sweepTimer = this.after(Math.min(SWEEP_MS, Math.max(1, idleMs / 2)), () => {
+      this.#sweep(idleMs)
+      this.#sweepLater()
+    })
+  }
+
+  #sweep(idleMs: number): void {
+    const oldestMs = this.core.clock.monotonicMs() - idleMs
+    for (const connection of [...this.#connections]) {
+      if (connection.activeMs < oldestMs && connection.pendingCount === 0) {
+        connection.destroy(`idle for connections.max.idle.ms=${idleMs}`)
+      }
+    }
+  }
+
+  /** No new connections; what is under way is answered for up to `graceMs`, then all are closed. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true
+    this.#sweepTimer?.cancel()
+    await Promise.all(this.#listeners.map((listener) => listener.close()))
+    for (const connection of [...this.#connections]) connection.end()
+    if (this.#connections.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.after(graceMs, resolve)
+        this.#onEmpty = (): void => {
+          timer.cancel()
+          resolve()
+        }
+      })
+    }
+    for (const connection of [...this.#connections]) connection.destroy('the broker is closing')
+  }
+}
