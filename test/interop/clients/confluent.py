@@ -491,14 +491,14 @@ def member(bootstrap, group, topic, protocol):
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
 
-    def changed(kind):
-        return lambda _, partitions: say({kind: [p.partition for p in partitions]})
-
-    consumer.subscribe(
-        [topic], on_assign=changed("assigned"), on_revoke=changed("revoked"), on_lost=changed("lost")
-    )
+    consumer.subscribe([topic])
+    assigned = None
     while not ended:
         messages = consumer.consume(500, 0.2)
+        now = sorted(p.partition for p in consumer.assignment())
+        if now != assigned:
+            assigned = now
+            say({"assigned": assigned})
         records = [[m.partition(), m.offset()] for m in messages if not m.error()]
         for m in messages:
             if m.error():
@@ -510,6 +510,10 @@ def member(bootstrap, group, topic, protocol):
 
 
 def fill(bootstrap, topic, count, partitions):
+    """Writes to all partitions in turn; makes the topic if it is not there."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    if topic not in admin.list_topics(timeout=WAIT_S).topics:
+        admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(WAIT_S)
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
     failed = []
     for i in range(count):

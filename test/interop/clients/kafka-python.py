@@ -3,10 +3,9 @@
 import signal
 import sys
 
-from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import NoError
 from kafka.structs import OffsetAndMetadata
 from scenario import (
     ACKS,
@@ -455,14 +454,6 @@ def poll(consumer, timeout_ms=500):
     return [record for records in consumer.poll(timeout_ms).values() for record in records]
 
 
-class Tell(ConsumerRebalanceListener):
-    def on_partitions_assigned(self, assigned):
-        say({"assigned": sorted(p.partition for p in assigned)})
-
-    def on_partitions_revoked(self, revoked):
-        say({"revoked": sorted(p.partition for p in revoked)})
-
-
 def member(bootstrap, group, topic, protocol):
     assert protocol == "classic", "this client has the classic protocol only"
     consumer = KafkaConsumer(
@@ -476,9 +467,14 @@ def member(bootstrap, group, topic, protocol):
     )
     ended = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(True))
-    consumer.subscribe([topic], listener=Tell())
+    consumer.subscribe([topic])
+    assigned = None
     while not ended:
         records = poll(consumer, 200)
+        now = sorted(p.partition for p in consumer.assignment())
+        if now != assigned:
+            assigned = now
+            say({"assigned": assigned})
         if records:
             consumer.commit()
             say({"seen": [[r.partition, r.offset] for r in records]})
@@ -486,6 +482,10 @@ def member(bootstrap, group, topic, protocol):
 
 
 def fill(bootstrap, topic, count, partitions):
+    """Writes to all partitions in turn; makes the topic if it is not there."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    if topic not in admin.list_topics():
+        admin.create_topics({topic: {"num_partitions": partitions, "replication_factor": 1}}, wait_for_metadata=True)
     producer = KafkaProducer(bootstrap_servers=bootstrap, acks="all")
     futures = [producer.send(topic, b"%d" % i, partition=i % partitions) for i in range(count)]
     producer.flush(WAIT_S)

@@ -373,7 +373,12 @@ async function member(bootstrap, group, topic) {
   await consumer.disconnect()
 }
 
+/** Writes to all partitions in turn; makes the topic if it is not there. */
 async function fill(bootstrap, topic, count, partitions) {
+  const admin = connect(bootstrap).admin()
+  await admin.connect()
+  await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions }] })
+  await admin.disconnect()
   const producer = connect(bootstrap).producer()
   await producer.connect()
   const messages = Array.from({ length: count }, (_, i) => ({ value: String(i), partition: i % partitions }))

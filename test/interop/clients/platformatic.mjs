@@ -372,7 +372,14 @@ async function member(bootstrap, group, topic, protocol) {
   process.exit(0)
 }
 
+/** Writes to all partitions in turn; makes the topic if it is not there. */
 async function fill(bootstrap, topic, count, partitions) {
+  const admin = new Admin({ clientId: 'platformatic', bootstrapBrokers: [bootstrap] })
+  if (!(await admin.listTopics()).includes(topic)) {
+    await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
+    await sleep(500)
+  }
+  await admin.close()
   const producer = new Producer({ clientId: 'platformatic', bootstrapBrokers: [bootstrap] })
   const messages = Array.from({ length: count }, (_, i) => ({
     topic,

@@ -42,6 +42,7 @@ const DEFAULTS = {
 /**
  * @typedef {object} Broker
  * @property {string} bootstrap `127.0.0.1:port`
+ * @property {number} pid of the JVM
  * @property {string} dataDir log.dirs
  * @property {() => string} log what it has printed since this start
  * @property {(pattern: RegExp, timeoutMs?: number) => Promise<string>} waitForLine the first line of this start, seen
@@ -77,6 +78,7 @@ export async function startBroker({ dir, port = 0, config = {} }) {
 
   const broker = {
     bootstrap: `127.0.0.1:${clientPort}`,
+    pid: child.pid ?? 0,
     dataDir,
     log: lines.text,
     waitForLine: lines.waitFor,

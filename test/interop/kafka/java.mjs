@@ -68,11 +68,20 @@ export async function runJava(className, args, stdin = '') {
  * @param {string[]} [jvmFlags]
  */
 export function spawnJava(className, args, jvmFlags = []) {
+  const [command, ...rest] = javaCommand(className, jvmFlags)
+  return spawn(command, [...rest, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+/**
+ * The command line that runs a class, without the class's own arguments; compiles our programs if need be.
+ * @param {string} className
+ * @param {string[]} [jvmFlags]
+ * @returns {[command: string, ...args: string[]]}
+ */
+export function javaCommand(className, jvmFlags = []) {
   compile()
   const classPath = [CLASSES, ...jars()].join(delimiter)
-  return spawn('java', [...JVM_FLAGS, ...logFlags('warn'), ...jvmFlags, '-cp', classPath, className, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  return ['java', ...JVM_FLAGS, ...logFlags('warn'), ...jvmFlags, '-cp', classPath, className]
 }
 
 /**
