@@ -10,14 +10,15 @@ const MAY_IMPORT: Record<string, string> = {
   base: '',
   ring: 'base',
   record: 'base',
-  protocol: 'base record',
+  protocol: 'base record settings',
+  settings: 'base',
   segment: 'base record', // Sideways: walks batch headers.
-  log: 'base record segment',
+  log: 'base record segment settings',
   coordinator: 'base record protocol', // protocol: Kafka's schemas of the internal topics.
-  workers: 'base ring record protocol segment log coordinator',
-  engine: 'base ring record protocol segment log workers coordinator',
-  server: 'base record protocol segment engine',
-  client: 'base record protocol', // Not engine: they meet at protocol/transport.ts.
+  workers: 'base ring record protocol segment log coordinator settings',
+  engine: 'base ring record protocol segment log workers coordinator settings',
+  server: 'base record protocol segment engine settings',
+  client: 'base record protocol settings', // Not engine: they meet at protocol/transport.ts.
   streams: 'base client',
   sql: 'base client streams', // Sideways: a query compiles to a topology.
   connect: 'base client',

@@ -4,8 +4,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { fromErrorData, VltavaError } from '../base/errors.ts'
-import type { AdminRequest } from '../protocol/transport.ts'
-import type { FromDispatcher, ToDispatcher } from '../workers/messages.ts'
+import type { ControlRequest, FromDispatcher, ToDispatcher } from '../workers/messages.ts'
 import type { ControlLink } from './local-transport.ts'
 
 interface Pending {
@@ -39,7 +38,7 @@ export class Control implements ControlLink {
     this.#post({ type: 'attach', clientId: this.clientId, memoryBytes, doorbell })
   }
 
-  request(request: AdminRequest): Promise<unknown> {
+  request(request: ControlRequest): Promise<unknown> {
     const requestId = this.#nextRequestId++
     return new Promise((resolve, reject) => {
       this.#pending.set(requestId, { resolve, reject })

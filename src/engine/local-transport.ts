@@ -37,8 +37,9 @@ import type {
 import { ArenaBook, arenaBytes, NO_ROOM } from '../ring/arena.ts'
 import type { Doorbell } from '../ring/doorbell.ts'
 import { SlotState, type Watermarks } from '../ring/watermarks.ts'
-import type { FromDispatcher, TopicDescription } from '../workers/messages.ts'
+import type { ControlRequest, FromDispatcher, TopicDescription } from '../workers/messages.ts'
 import { EpochBook } from './epoch-book.ts'
+import { LocalAdmin } from './local-admin.ts'
 import { lookupByTimestamp, lookupMaxTimestamp } from './offset-lookup.ts'
 import { LocalPartitionReader, type PartitionPlace } from './partition-reader.ts'
 import { PartitionWatches } from './partition-watches.ts'
@@ -48,7 +49,7 @@ import { type Outstanding, ShardConnection } from './shard-connection.ts'
 /** How the transport reaches the dispatcher, and how the process is kept alive while somebody waits. */
 export interface ControlLink {
   readonly clientId: string
-  request(request: AdminRequest): Promise<unknown>
+  request(request: ControlRequest): Promise<unknown>
   /** Balanced: hold() before, release() after a wait. */
   hold(): void
   release(): void
@@ -85,6 +86,8 @@ export class LocalTransport implements Transport {
   readonly #control: ControlLink
   /** The data directory. */
   readonly directory: string
+  /** What the listener's handlers ask beyond a Transport. */
+  readonly admin: LocalAdmin
   readonly #bytes: Uint8Array
   readonly #view: DataView
   readonly #book: ArenaBook
@@ -114,6 +117,7 @@ export class LocalTransport implements Transport {
     this.#epochs = new EpochBook(env.fs)
     this.#watches = new PartitionWatches(this.#shards)
     this.#learn(attached.topics, [])
+    this.admin = new LocalAdmin(this, attached.overrides)
   }
 
   /** A message of the dispatcher, passed on by whoever owns the control link. */
@@ -121,6 +125,9 @@ export class LocalTransport implements Transport {
     switch (message.type) {
       case 'topics':
         this.#learn(message.changed, message.removed)
+        break
+      case 'overrides':
+        this.admin.learn(message.overrides)
         break
       case 'shard':
         if (message.clientId !== this.#control.clientId) return
@@ -392,12 +399,17 @@ export class LocalTransport implements Transport {
   }
 
   async request<R extends AdminRequest>(request: R, signal?: AbortSignal): Promise<AdminReplies[R['type']]> {
+    // Each request type has its reply type; the dispatcher keeps the pairing (workers/topic-admin.ts).
+    return (await this.ask(request, signal)) as AdminReplies[R['type']]
+  }
+
+  /** Asks the dispatcher; typed by request() and by LocalAdmin. */
+  async ask(request: ControlRequest, signal?: AbortSignal): Promise<unknown> {
     this.#assertOpen()
     signal?.throwIfAborted()
     this.#control.hold()
     try {
-      // Each request type has its reply type; the dispatcher keeps the pairing (workers/topic-admin.ts).
-      return (await this.#control.request(request)) as AdminReplies[R['type']]
+      return await this.#control.request(request)
     } finally {
       this.#control.release()
     }

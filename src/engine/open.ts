@@ -49,10 +49,10 @@ const LIFELINE_MS = 1000
 /** Rejects with VltavaError DIRECTORY_*. */
 export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListener): Promise<OpenedLocal> {
   const logId = randomUuid(realEnv.random)
-  const { directory, shards, retentionCheckMs, checkpointMs } = options
+  const { directory, shards, retentionCheckMs, checkpointMs, settings = {} } = options
   const worker = new Worker(new URL('../workers/dispatcher-thread.js', import.meta.url), {
     name: 'vltava-dispatcher',
-    workerData: { options: { directory, shards, retentionCheckMs, checkpointMs }, logId },
+    workerData: { options: { directory, shards, retentionCheckMs, checkpointMs, settings }, logId },
     execArgv: [],
   })
   const address = logAddress(worker.threadId, logId)

@@ -153,6 +153,25 @@ export class ProducerState {
     this.#producers.clear()
   }
 
+  /** What DescribeProducers tells. */
+  describe(): {
+    producerId: number
+    producerEpoch: number
+    lastSequence: number
+    lastTimestamp: number
+    coordinatorEpoch: number
+    currentTransactionFirstOffset: number
+  }[] {
+    return [...this.#producers].map(([producerId, entry]) => ({
+      producerId,
+      producerEpoch: entry.epoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestamp: entry.lastTimestamp,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      currentTransactionFirstOffset: entry.currentTransactionFirstOffset,
+    }))
+  }
+
   /** For a snapshot file: the last batch of each producer, as Kafka keeps it. */
   entries(): ProducerSnapshotEntry[] {
     const entries: ProducerSnapshotEntry[] = []

@@ -1,80 +1,15 @@
 /**
- * Topic settings: Kafka's names, types, defaults and limits, as a table.
- *
- * Values travel as strings, as in Kafka's admin API, and are parsed once into LogConfig, which the log reads. Settings
- * of tiered storage and replication throttling do not exist on one node and are refused like unknown names. Reference:
- * https://kafka.apache.org/documentation/#topicconfigs (4.3)
+ * Settings of a topic, parsed into what the log obeys. Values travel as strings, as in Kafka's admin API; the table of
+ * names, types, defaults and limits is settings/topic-settings.ts.
  */
 import { VltavaError } from '../base/errors.ts'
+import { describeTopicSettings, Source, topicDefaults } from '../settings/describe.ts'
+import { NO_OVERRIDES } from '../settings/overrides.ts'
+import { elementsOf, LONG_MAX_TEXT, settingIn, valueFault } from '../settings/setting.ts'
+import { TOPIC_SETTINGS } from '../settings/topic-settings.ts'
 
 /** Kafka's "max long" reads as this; nothing that is compared with it reaches it. */
 export const UNLIMITED = Number.MAX_SAFE_INTEGER
-
-interface NumberSetting {
-  readonly type: 'int' | 'long' | 'double'
-  readonly default: number
-  readonly min: number
-  readonly max: number
-}
-interface ChoiceSetting {
-  readonly type: 'choice' | 'list'
-  readonly default: string
-  readonly choices: readonly string[]
-}
-export type Setting = NumberSetting | ChoiceSetting
-
-const INT_MAX = 0x7fff_ffff
-const bytes = (defaultValue: number, min = 0): NumberSetting => ({
-  type: 'int',
-  default: defaultValue,
-  min,
-  max: INT_MAX,
-})
-const long = (defaultValue: number, min: number): NumberSetting => ({
-  type: 'long',
-  default: defaultValue,
-  min,
-  max: UNLIMITED,
-})
-const flag = (defaultValue: boolean): ChoiceSetting => ({
-  type: 'choice',
-  default: String(defaultValue),
-  choices: ['true', 'false'],
-})
-
-export const TOPIC_SETTINGS: Readonly<Record<string, Setting>> = {
-  'cleanup.policy': { type: 'list', default: 'delete', choices: ['delete', 'compact'] },
-  'compression.gzip.level': { type: 'int', default: -1, min: -1, max: 9 },
-  'compression.lz4.level': { type: 'int', default: 9, min: 1, max: 17 },
-  'compression.type': {
-    type: 'choice',
-    default: 'producer',
-    choices: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'],
-  },
-  'compression.zstd.level': { type: 'int', default: 3, min: -131072, max: 22 },
-  'delete.retention.ms': long(86_400_000, 0),
-  'file.delete.delay.ms': long(60_000, 0),
-  'flush.messages': long(UNLIMITED, 1),
-  'flush.ms': long(UNLIMITED, 0),
-  'index.interval.bytes': bytes(4096),
-  'internal.segment.bytes': { type: 'int', default: -1, min: -1, max: INT_MAX },
-  'max.compaction.lag.ms': long(UNLIMITED, 1),
-  'max.message.bytes': bytes(1_048_588),
-  'message.timestamp.after.max.ms': long(3_600_000, 0),
-  'message.timestamp.before.max.ms': long(UNLIMITED, 0),
-  'message.timestamp.type': { type: 'choice', default: 'CreateTime', choices: ['CreateTime', 'LogAppendTime'] },
-  'min.cleanable.dirty.ratio': { type: 'double', default: 0.5, min: 0, max: 1 },
-  'min.compaction.lag.ms': long(0, 0),
-  'min.insync.replicas': { type: 'int', default: 1, min: 1, max: 1 },
-  preallocate: flag(false),
-  'retention.bytes': long(-1, -1),
-  'retention.ms': long(604_800_000, -1),
-  'segment.bytes': bytes(1_073_741_824, 1_048_576),
-  'segment.index.bytes': bytes(10_485_760, 4),
-  'segment.jitter.ms': long(0, 0),
-  'segment.ms': long(604_800_000, 1),
-  'unclean.leader.election.enable': flag(false),
-}
 
 /** What the log obeys, parsed. Times in milliseconds, -1 where Kafka's setting says -1 (no limit). */
 export interface LogConfig {
@@ -83,10 +18,14 @@ export interface LogConfig {
   /** 'producer', 'none', or a codec that every stored batch must have. */
   readonly compressionType: string
   readonly deleteDelayMs: number
+  readonly deleteRetentionMs: number
   readonly flushMessages: number
   readonly flushMs: number
   readonly indexIntervalBytes: number
+  readonly maxCompactionLagMs: number
   readonly maxMessageBytes: number
+  readonly minCleanableDirtyRatio: number
+  readonly minCompactionLagMs: number
   readonly timestampAfterMaxMs: number
   readonly timestampBeforeMaxMs: number
   readonly isLogAppendTime: boolean
@@ -100,25 +39,38 @@ export interface LogConfig {
 
 export type TopicConfigs = Readonly<Record<string, string>>
 
-/** Throws VltavaError INVALID_CONFIG that names the setting, the value and what is allowed. */
-export function parseTopicConfigs(topic: string, configs: TopicConfigs): LogConfig {
+/** What a topic goes by where neither it nor the broker says anything. */
+const KAFKA_DEFAULTS = topicDefaults(NO_OVERRIDES)
+
+/**
+ * `defaults`: of the settings that the topic does not have (settings/describe.ts). Throws VltavaError INVALID_CONFIG
+ * that names the setting, the value and what is allowed.
+ */
+export function parseTopicConfigs(topic: string, configs: TopicConfigs, defaults = KAFKA_DEFAULTS): LogConfig {
   for (const [name, value] of Object.entries(configs)) checkSetting(topic, name, value)
-  const number = (name: string): number =>
-    Math.min(UNLIMITED, Number(configs[name] ?? (TOPIC_SETTINGS[name] as NumberSetting).default))
-  const text = (name: string): string => configs[name] ?? (TOPIC_SETTINGS[name] as ChoiceSetting).default
-  const policies = text('cleanup.policy')
-    .split(',')
-    .map((policy) => policy.trim())
+  const text = (name: string): string => (configs[name] ?? defaults[name]!).trim()
+  const number = (name: string): number => (text(name) === LONG_MAX_TEXT ? UNLIMITED : clamp(Number(text(name))))
+  const policies = elementsOf(text('cleanup.policy'))
   const compressionType = text('compression.type')
+  const minCompactionLagMs = number('min.compaction.lag.ms')
+  const maxCompactionLagMs = number('max.compaction.lag.ms')
+  if (minCompactionLagMs > maxCompactionLagMs) {
+    const message = `min.compaction.lag.ms=${minCompactionLagMs} is above max.compaction.lag.ms=${maxCompactionLagMs}`
+    throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${message}`)
+  }
   return {
     isCompacted: policies.includes('compact'),
     isDeleted: policies.includes('delete'),
     compressionType: compressionType === 'uncompressed' ? 'none' : compressionType,
     deleteDelayMs: number('file.delete.delay.ms'),
+    deleteRetentionMs: number('delete.retention.ms'),
     flushMessages: number('flush.messages'),
     flushMs: number('flush.ms'),
     indexIntervalBytes: number('index.interval.bytes'),
+    maxCompactionLagMs,
     maxMessageBytes: number('max.message.bytes'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    minCompactionLagMs,
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     isLogAppendTime: text('message.timestamp.type') === 'LogAppendTime',
@@ -131,8 +83,12 @@ export function parseTopicConfigs(topic: string, configs: TopicConfigs): LogConf
   }
 }
 
+function clamp(value: number): number {
+  return Math.min(UNLIMITED, Math.max(-UNLIMITED, value))
+}
+
 function checkSetting(topic: string, name: string, value: string): void {
-  const setting = Object.hasOwn(TOPIC_SETTINGS, name) ? TOPIC_SETTINGS[name] : undefined
+  const setting = settingIn(TOPIC_SETTINGS, name)
   if (setting === undefined) {
     throw new VltavaError('INVALID_CONFIG', `topic=${topic}: there is no topic setting '${name}'`)
   }
@@ -142,34 +98,15 @@ function checkSetting(topic: string, name: string, value: string): void {
       `topic=${topic}: ${name} must be given as a string, e.g. '${String(value)}'`,
     )
   }
-  if ('choices' in setting) {
-    const parts = setting.type === 'list' ? value.split(',').map((part) => part.trim()) : [value]
-    for (const part of parts) {
-      if (setting.choices.includes(part) || (part === '' && setting.type === 'list')) continue
-      throw new VltavaError(
-        'INVALID_CONFIG',
-        `topic=${topic}: ${name}=${value} is none of ${setting.choices.join(', ')}`,
-      )
-    }
-    return
-  }
-  // Java's "max long" is what Kafka's tools send for no limit; it is not a safe integer.
-  const parsed = value === '9223372036854775807' ? UNLIMITED : Number(value)
-  const isWhole = setting.type === 'double' ? Number.isFinite(parsed) : Number.isSafeInteger(parsed)
-  if (value.trim() === '' || !isWhole || parsed < setting.min || parsed > setting.max) {
-    const kind = setting.type === 'double' ? 'a number' : 'a whole number'
-    const range = `${setting.min} .. ${setting.max === UNLIMITED ? '2^53 - 1' : setting.max}`
-    throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${name}=${value} is not ${kind} in ${range}`)
-  }
+  const fault = valueFault(setting, value)
+  if (fault !== undefined) throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${name}=${value} ${fault}`)
 }
 
 /** Every setting with its value for a topic and whether that is the default, for `describe`. */
 export function describeTopicConfigs(configs: TopicConfigs): { name: string; value: string; isDefault: boolean }[] {
-  return Object.entries(TOPIC_SETTINGS)
-    .filter(([name]) => name !== 'internal.segment.bytes' || configs[name] !== undefined)
-    .map(([name, setting]) => ({
-      name,
-      value: configs[name] ?? (setting.default === UNLIMITED ? '9223372036854775807' : String(setting.default)),
-      isDefault: configs[name] === undefined,
-    }))
+  return describeTopicSettings(configs, NO_OVERRIDES).map(({ name, value, source }) => ({
+    name,
+    value: value ?? '',
+    isDefault: source !== Source.topic,
+  }))
 }

@@ -2,6 +2,7 @@
  * Call: one request on its way through the server, and what its handler may know of where it came from.
  */
 import type { Clock } from '../base/env/env.ts'
+import type { AdminLink } from '../protocol/admin-link.ts'
 import type { GroupLink } from '../protocol/group-link.ts'
 import type { LocalTransport } from '../engine/local-transport.ts'
 import type { FrameMemory } from './frame-reader.ts'
@@ -77,6 +78,10 @@ export class Call implements RequestContext {
 
   get groups(): GroupLink {
     return this.core.groups
+  }
+
+  get admin(): AdminLink {
+    return this.core.transport.admin
   }
 
   get clock(): Clock {

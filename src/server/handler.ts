@@ -3,6 +3,7 @@
  * knows what an API means. A handler never sees a socket, a frame or a correlation id.
  */
 import type { Clock } from '../base/env/env.ts'
+import type { AdminLink } from '../protocol/admin-link.ts'
 import type { GroupLink } from '../protocol/group-link.ts'
 import type { Api, RequestOf, ResponseOf } from '../protocol/wire/api.ts'
 import type { Transport } from '../protocol/transport.ts'
@@ -26,6 +27,7 @@ export interface RequestContext {
   readonly broker: BrokerIdentity
   readonly transport: Transport
   readonly groups: GroupLink
+  readonly admin: AdminLink
   readonly clock: Clock
   /** Settings of the broker, by Kafka's names; `undefined` for what Kafka does not know. */
   setting(name: string): string | undefined

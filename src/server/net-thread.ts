@@ -54,6 +54,7 @@ async function serve(): Promise<void> {
   }
   port.on('message', (message: ToNet) => void close(message.graceMs))
   transport.onClose(() => void close(0))
+  await transport.admin.ask({ type: 'giveSettings', settings: start.settings })
   const identity = readIdentity(realEnv.fs, transport.directory)
   const ports: number[] = []
   for (const order of start.listeners) {

@@ -24,7 +24,9 @@ import {
 } from '../log/offset-checkpoint.ts'
 import { TopicStore } from '../log/topic-store.ts'
 import { parsePartitionDirectoryName, partitionDirectoryName } from '../segment/names.ts'
+import type { Values } from '../settings/overrides.ts'
 import { DiskReserve } from './disk-reserve.ts'
+import { SettingsStore } from './settings-store.ts'
 
 const LOCK_FILE = '.lock'
 const PRODUCER_IDS_FILE = 'vltava-producer-ids.json'
@@ -34,6 +36,7 @@ const PRODUCER_ID_BLOCK = 1000
 export class DataDirectory {
   readonly path: string
   readonly topics: TopicStore
+  readonly settings: SettingsStore
   readonly reserve: DiskReserve
   readonly wasClean: boolean
   readonly #env: Env
@@ -44,8 +47,8 @@ export class DataDirectory {
   #producerIdsReserved = 0
   #lastWritten = ''
 
-  /** Throws VltavaError DIRECTORY_UNUSABLE, DIRECTORY_LOCKED, DIRECTORY_VERSION or DIRECTORY_CORRUPT. */
-  constructor(env: Env, path: string) {
+  /** `given`: settings of the broker. Throws VltavaError DIRECTORY_UNUSABLE, DIRECTORY_LOCKED, DIRECTORY_VERSION or DIRECTORY_CORRUPT. */
+  constructor(env: Env, path: string, given: Values = {}) {
     this.#env = env
     this.path = path
     usable(path, () => makeDirectories(env, path))
@@ -68,6 +71,7 @@ export class DataDirectory {
       // back.
       if (!this.wasClean) usable(path, () => env.fs.syncDirectory(path))
       this.topics = usable(path, () => TopicStore.load(env, path))
+      this.settings = usable(path, () => new SettingsStore(env.fs, path, given))
       this.reserve = usable(path, () => new DiskReserve(env.fs, path))
       usable(path, () => this.#removeDeletedDirectories())
       this.#recoveryPoints = this.#readPoints(RECOVERY_POINT_CHECKPOINT)

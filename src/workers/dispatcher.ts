@@ -15,9 +15,11 @@ import type { DamageReport } from '../log/partition-log.ts'
 import type { DamageInfo } from '../protocol/transport.ts'
 import { createInterest } from '../ring/interest.ts'
 import { createRing } from '../ring/spsc.ts'
+import type { Values } from '../settings/overrides.ts'
 import { ArenaPool } from './arena-pool.ts'
 import { DataDirectory } from './data-directory.ts'
 import {
+  type ControlRequest,
   type FromDispatcher,
   type EngineLimits,
   ENGINE_LIMITS,
@@ -26,6 +28,7 @@ import {
   type ShardLink,
   type ToDispatcher,
 } from './messages.ts'
+import { checkGiven, SettingsAdmin } from './settings-admin.ts'
 import { CHECK_MS, SupervisedShard, type ThreadSpawner } from './supervised-shard.ts'
 import { type PlacedPartition, TopicAdmin } from './topic-admin.ts'
 
@@ -36,6 +39,8 @@ export interface DispatcherOptions {
   readonly checkpointMs: number
   /** Default ENGINE_LIMITS. */
   readonly limits?: EngineLimits
+  /** Settings of the broker, by Kafka's names: defaults of topics among them. */
+  readonly settings?: Values
 }
 
 interface Client {
@@ -52,6 +57,7 @@ export class Dispatcher {
   readonly #directory: DataDirectory
   readonly #shards: SupervisedShard[] = []
   readonly #admin: TopicAdmin
+  readonly #settings: SettingsAdmin
   readonly #clients = new Map<string, Client>()
   readonly #arenas = new ArenaPool()
   readonly #damage: DamageInfo[] = []
@@ -67,7 +73,8 @@ export class Dispatcher {
     this.#options = options
     this.#limits = options.limits ?? ENGINE_LIMITS
     this.#send = send
-    this.#directory = new DataDirectory(env, options.directory)
+    checkGiven(options.settings ?? {})
+    this.#directory = new DataDirectory(env, options.directory, options.settings)
     for (let index = 0; index < options.shards; index++) {
       const shard = new SupervisedShard(
         index,
@@ -82,6 +89,7 @@ export class Dispatcher {
     this.#admin = new TopicAdmin(env, this.#directory, this.#shards, send, (partition, damage) => {
       this.#noteDamage(partition, damage)
     })
+    this.#settings = new SettingsAdmin(this.#directory, this.#admin, send)
     this.#lastCheckMs = env.clock.monotonicMs()
     this.#nextCheckpointMs = this.#lastCheckMs + options.checkpointMs
   }
@@ -179,7 +187,9 @@ export class Dispatcher {
     const links: ShardLink[] = []
     for (const shard of this.#shards) links.push(await this.#link(client, shard))
     const topics = this.#admin.descriptions()
-    this.#send({ type: 'attached', clientId, arena, directory: this.#directory.path, shards: links, topics })
+    const { overrides } = this.#settings
+    const directory = this.#directory.path
+    this.#send({ type: 'attached', clientId, arena, directory, shards: links, topics, overrides })
     this.#admin.tellFailures()
   }
 
@@ -224,11 +234,24 @@ export class Dispatcher {
     const { clientId, requestId, request } = message
     try {
       if (this.#isClosing) throw new VltavaError('LOG_CLOSED', 'the log is closed')
-      const value = request.type === 'damage' ? this.#damage : await this.#admin.obey(request)
+      const value = await this.#obey(request)
       this.#send({ type: 'reply', clientId, requestId, value })
     } catch (error) {
       if (!(error instanceof VltavaError)) throw error
       this.#send({ type: 'reply', clientId, requestId, value: undefined, error: toErrorData(error) })
+    }
+  }
+
+  #obey(request: ControlRequest): unknown {
+    switch (request.type) {
+      case 'damage':
+        return this.#damage
+      case 'alterSettings':
+      case 'giveSettings':
+      case 'alterQuotas':
+        return this.#settings.obey(request)
+      default:
+        return this.#admin.obey(request)
     }
   }
 

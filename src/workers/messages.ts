@@ -20,8 +20,10 @@ import type { MessagePort } from 'node:worker_threads'
 import type { ErrorData } from '../base/errors.ts'
 import type { DamageReport } from '../log/partition-log.ts'
 import type { LogConfig } from '../log/topic-config.ts'
+import type { EngineRequest, ProducerDescription } from '../protocol/admin-link.ts'
 import type { AdminRequest, DamageInfo } from '../protocol/transport.ts'
 import { SLOT_COUNT_MAX } from '../ring/watermarks.ts'
+import type { Overrides } from '../settings/overrides.ts'
 
 export const PRODUCE = 1
 export const PRODUCE_BYTES = 20
@@ -97,6 +99,7 @@ export type ShardRequest =
   | { readonly type: 'unlink'; readonly clientId: string }
   | { readonly type: 'configure'; readonly slot: number; readonly config: LogConfig }
   | { readonly type: 'trim'; readonly slot: number; readonly offset: number }
+  | { readonly type: 'describeProducers'; readonly slot: number }
   | { readonly type: 'delete'; readonly slot: number }
   | { readonly type: 'close' }
 
@@ -120,6 +123,7 @@ export interface ShardReplies {
   unlink: undefined
   configure: undefined
   trim: number
+  describeProducers: readonly ProducerDescription[]
   delete: undefined
   /** Of each partition; an error for those that did not close cleanly. */
   close: { readonly points: readonly PartitionPoints[]; readonly errors: readonly ErrorData[] }
@@ -178,6 +182,9 @@ export interface TopicDescription {
   readonly places: readonly { readonly shardIndex: number; readonly slot: number }[]
 }
 
+/** What client threads ask of the dispatcher. */
+export type ControlRequest = AdminRequest | EngineRequest
+
 export type ToDispatcher =
   | {
       readonly type: 'attach'
@@ -188,7 +195,12 @@ export type ToDispatcher =
     }
   /** `isLost`: its thread ended and could not say so itself. */
   | { readonly type: 'detach'; readonly clientId: string; readonly isLost?: boolean }
-  | { readonly type: 'request'; readonly clientId: string; readonly requestId: number; readonly request: AdminRequest }
+  | {
+      readonly type: 'request'
+      readonly clientId: string
+      readonly requestId: number
+      readonly request: ControlRequest
+    }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
 
 /** Sent to the dispatcher's thread by a thread that attaches: see dispatcher-thread.ts. */
@@ -220,8 +232,10 @@ export type FromDispatcher =
       readonly directory: string
       readonly shards: readonly ShardLink[]
       readonly topics: readonly TopicDescription[]
+      readonly overrides: Overrides
     }
   | { readonly type: 'shard'; readonly clientId: string; readonly link: ShardLink }
+  | { readonly type: 'overrides'; readonly overrides: Overrides }
   | { readonly type: 'topics'; readonly changed: readonly TopicDescription[]; readonly removed: readonly string[] }
   | {
       readonly type: 'failure'

@@ -17,6 +17,7 @@ import { openPartitionLog } from '../log/log-loader.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { applyRetention, type Doomed, trimLog } from '../log/retention.ts'
 import type { LogConfig } from '../log/topic-config.ts'
+import type { ProducerDescription } from '../protocol/admin-link.ts'
 import { SlotState, type Watermarks } from '../ring/watermarks.ts'
 import type { FlusherPort } from './flusher.ts'
 import type { FromShard, OpenedPartition, PartitionOrder, ShardReplies } from './messages.ts'
@@ -254,6 +255,11 @@ export class ShardPartitions {
     })
     this.publish(partition)
     return log.logStartOffset
+  }
+
+  /** Throws the failure of an offline partition. */
+  describeProducers(slot: number): ProducerDescription[] {
+    return this.#online(this.#known(slot)).producers.describe()
   }
 
   /** Takes the partition out of service; the dispatcher deletes its directory. */

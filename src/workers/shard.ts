@@ -311,6 +311,8 @@ export class Shard {
         this.#moved.push(request.slot)
         return logStartOffset
       }
+      case 'describeProducers':
+        return this.#partitions.describeProducers(request.slot)
       case 'delete':
         this.#moved.push(request.slot)
         return this.#partitions.delete(request.slot)

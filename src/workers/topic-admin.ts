@@ -9,22 +9,31 @@ import type { Env } from '../base/env/env.ts'
 import {
   type ErrorData,
   fromErrorData,
-  StorageError,
+  toErrorData,
   UnknownTopicOrPartitionError,
   VltavaError,
 } from '../base/errors.ts'
-import { storageCall } from '../base/file-io.ts'
 import { randomUuid } from '../base/uuid.ts'
 import type { PartitionOffset } from '../log/offset-checkpoint.ts'
 import type { DamageReport } from '../log/partition-log.ts'
-import { parseTopicConfigs, type TopicConfigs } from '../log/topic-config.ts'
-import { PARTITION_COUNT_MAX, partitionDirectory, type Topic } from '../log/topic-store.ts'
+import { type LogConfig, parseTopicConfigs, type TopicConfigs } from '../log/topic-config.ts'
+import { partitionDirectory, type Topic } from '../log/topic-store.ts'
+import type { CreatedTopic, EngineRequest } from '../protocol/admin-link.ts'
 import type { AdminRequest } from '../protocol/transport.ts'
 import { SlotState } from '../ring/watermarks.ts'
-import { collidingTopicName, deletedDirectoryName, validateTopicName } from '../segment/names.ts'
+import { applyChanges } from '../settings/alter.ts'
+import { topicDefault, topicDefaults } from '../settings/describe.ts'
+import type { Values } from '../settings/overrides.ts'
+import { settingIn } from '../settings/setting.ts'
+import { TOPIC_SETTINGS } from '../settings/topic-settings.ts'
 import type { DataDirectory } from './data-directory.ts'
 import type { FromDispatcher, PartitionOrder, PartitionPoints, ShardRequest, TopicDescription } from './messages.ts'
+import { checkGrowth, checkNewTopic, checkPartitionCount, checkTopicName } from './new-topics.ts'
 import type { SupervisedShard } from './supervised-shard.ts'
+import { TopicRemoval } from './topic-removal.ts'
+
+/** Who assigns no replicas needs no id of a node. */
+const NO_NODE = -1
 
 export interface PlacedPartition {
   readonly topic: string
@@ -39,7 +48,10 @@ interface PlacedTopic {
   readonly partitions: PlacedPartition[]
 }
 
-type TopicRequest = Exclude<AdminRequest, { type: 'damage' }>
+/** Of a topic: what is asked of one, or of each. */
+type TopicRequest =
+  | Exclude<AdminRequest, { type: 'damage' }>
+  | Exclude<EngineRequest, { type: 'alterSettings' | 'giveSettings' | 'alterQuotas' }>
 
 export class TopicAdmin {
   readonly #env: Env
@@ -49,6 +61,9 @@ export class TopicAdmin {
   readonly #onDamage: (partition: PlacedPartition, damage: readonly DamageReport[]) => void
   readonly #topics = new Map<string, PlacedTopic>()
   readonly #bySlot: (PlacedPartition | undefined)[][]
+  readonly #removal: TopicRemoval
+  /** What topics go by where they set nothing themselves. */
+  #defaults: Values
   #nextFirstShard = 0
 
   constructor(
@@ -64,6 +79,8 @@ export class TopicAdmin {
     this.#send = send
     this.#onDamage = onDamage
     this.#bySlot = shards.map(() => [])
+    this.#removal = new TopicRemoval(env, directory)
+    this.#defaults = topicDefaults(directory.settings.overrides)
   }
 
   partitionAt(shardIndex: number, slot: number): PlacedPartition | undefined {
@@ -77,7 +94,7 @@ export class TopicAdmin {
       this.#place(topic, topic.partitions)
     }
     await Promise.all(this.#shards.map((_, index) => this.#openSlots(index, this.#directory.wasClean)))
-    for (const topic of this.#directory.topics.all()) if (topic.isDeleting) this.#tryFinishDeletion(topic)
+    for (const topic of this.#directory.topics.all()) if (topic.isDeleting) this.#removal.tryFinish(topic)
   }
 
   /** After a restart of a shard: its partitions, from disk. Rejects with SHARD_UNAVAILABLE if it ends again. */
@@ -110,7 +127,7 @@ export class TopicAdmin {
       partition: partition.partition,
       directory: partitionDirectory(this.#directory.path, topic.name, partition.partition),
       topicId: topic.id,
-      config: parseTopicConfigs(topic.name, topic.configs),
+      config: this.#configOf(topic),
       wasClean,
       isAdopted: topic.isAdopted ?? false,
       recoveryPoint: this.#directory.recoveryPoint(topic.name, partition.partition),
@@ -141,7 +158,7 @@ export class TopicAdmin {
   }
 
   descriptions(): TopicDescription[] {
-    return [...this.#topics.values()].map(describe)
+    return [...this.#topics.values()].map((placed) => this.#describe(placed))
   }
 
   noteFailure(partition: PlacedPartition, error: ErrorData | undefined): void {
@@ -193,6 +210,16 @@ export class TopicAdmin {
         return this.#trim(request.topic, request.partition, request.offset)
       case 'allocateProducerId':
         return this.#directory.allocateProducerId()
+      case 'createEachTopic':
+        return this.#createEach(request)
+      case 'deleteEachTopic':
+        return this.#deleteEach(request.topics)
+      case 'growEachTopic':
+        return this.#growEach(request)
+      case 'describeProducers': {
+        const { shardIndex, slot } = this.#placeOf(request.topic, request.partition)
+        return this.#shards[shardIndex]!.ask({ type: 'describeProducers', slot })
+      }
       default:
         return unreachable(request)
     }
@@ -201,29 +228,55 @@ export class TopicAdmin {
   async #createTopics(request: Extract<AdminRequest, { type: 'createTopics' }>): Promise<undefined> {
     const names = new Set(this.#directory.topics.names())
     for (const { topic, partitions, configs } of request.topics) {
-      validateTopicName(topic)
-      if (names.has(topic)) throw new VltavaError('TOPIC_ALREADY_EXISTS', `topic=${topic} exists already`)
-      const twin = collidingTopicName(topic, names)
-      if (twin !== undefined) {
-        const message = `topic=${topic} differs from topic=${twin} only in '.' and '_', which metrics cannot tell apart`
-        throw new VltavaError('INVALID_TOPIC_EXCEPTION', message)
-      }
+      checkTopicName(topic, names)
       checkPartitionCount(topic, partitions)
-      parseTopicConfigs(topic, configs)
+      parseTopicConfigs(topic, configs, this.#defaults)
       names.add(topic)
     }
     this.#checkSlots(request.topics.reduce((sum, { partitions }) => sum + partitions, 0))
-    if (request.validateOnly) return undefined
-    const created = request.topics.map(({ topic, partitions, configs }) => ({
-      name: topic,
-      id: randomUuid(this.#env.random),
-      partitions,
-      configs: { ...configs },
-      isDeleting: false,
-    }))
+    if (!request.validateOnly) await this.#create(request.topics.map((topic) => this.#newTopic(topic)))
+    return undefined
+  }
+
+  /** What cannot be made does not hold up the others. */
+  async #createEach(request: Extract<EngineRequest, { type: 'createEachTopic' }>): Promise<CreatedTopic[]> {
+    const names = new Set(this.#directory.topics.names())
+    const { overrides } = this.#directory.settings
+    const made: Topic[] = []
+    let partitionCount = 0
+    const outcomes = request.topics.map((spec): CreatedTopic => {
+      try {
+        const partitions = checkNewTopic(spec, names, request.nodeId, overrides, this.#defaults)
+        this.#checkSlots(partitionCount + partitions)
+        partitionCount += partitions
+        const topic = this.#newTopic({ ...spec, partitions })
+        made.push(topic)
+        return { topicId: topic.id, partitions }
+      } catch (error) {
+        if (!(error instanceof VltavaError)) throw error
+        return { error: toErrorData(error), topicId: '', partitions: -1 }
+      }
+    })
+    if (request.validateOnly || made.length === 0) return outcomes
+    try {
+      await this.#create(made)
+    } catch (error) {
+      if (!(error instanceof VltavaError)) throw error
+      const failed = { error: toErrorData(error), topicId: '', partitions: -1 }
+      return outcomes.map((outcome) => (outcome.error === undefined ? failed : outcome))
+    }
+    return outcomes
+  }
+
+  #newTopic({ topic, partitions, configs }: { topic: string; partitions: number; configs: TopicConfigs }): Topic {
+    return { name: topic, id: randomUuid(this.#env.random), partitions, configs: { ...configs }, isDeleting: false }
+  }
+
+  /** All or none; they were checked. */
+  async #create(created: readonly Topic[]): Promise<void> {
     // A deletion whose files a failing disk would not give up: they must not come back as the new topic's.
     for (const left of this.#directory.topics.all()) {
-      if (left.isDeleting && created.some(({ name }) => name === left.name)) this.#finishDeletion(left)
+      if (left.isDeleting && created.some(({ name }) => name === left.name)) this.#removal.finish(left)
     }
     this.#directory.topics.put(created)
     this.#env.failpoint('create-topic:after-file')
@@ -236,8 +289,7 @@ export class TopicAdmin {
       await this.#undoCreation(made)
       throw error
     }
-    this.#send({ type: 'topics', changed: made.map(describe), removed: [] })
-    return undefined
+    this.#send({ type: 'topics', changed: made.map((placed) => this.#describe(placed)), removed: [] })
   }
 
   async #undoCreation(made: readonly PlacedTopic[]): Promise<void> {
@@ -246,7 +298,7 @@ export class TopicAdmin {
     } catch (error) {
       if (!(error instanceof VltavaError)) throw error
       // The disk takes no note of it: then they exist, offline as they are, and everybody had better know.
-      this.#send({ type: 'topics', changed: made.map(describe), removed: [] })
+      this.#send({ type: 'topics', changed: made.map((placed) => this.#describe(placed)), removed: [] })
     }
   }
 
@@ -282,6 +334,21 @@ export class TopicAdmin {
     return undefined
   }
 
+  async #deleteEach(names: readonly string[]): Promise<(ErrorData | undefined)[]> {
+    const known = names.filter((name) => this.#topics.has(name))
+    let failure: ErrorData | undefined
+    try {
+      if (known.length > 0) await this.#deleteTopics(known)
+    } catch (error) {
+      if (!(error instanceof VltavaError)) throw error
+      failure = toErrorData(error)
+    }
+    return names.map((name) => {
+      if (known.includes(name)) return failure
+      return toErrorData(new UnknownTopicOrPartitionError(name, undefined, `topic=${name} does not exist`))
+    })
+  }
+
   /**
    * Durable once the file says it, or StorageError and nothing has happened. What a crash or a failing disk leaves of
    * the directories goes with the next open, or before a topic of that name is created.
@@ -305,15 +372,7 @@ export class TopicAdmin {
         shard.watermarks.setState(slot, SlotState.DELETED)
       }
     }
-    for (const { topic } of topics) this.#tryFinishDeletion(topic)
-  }
-
-  #tryFinishDeletion(topic: Topic): void {
-    try {
-      this.#finishDeletion(topic)
-    } catch (error) {
-      if (!(error instanceof StorageError)) throw error
-    }
+    for (const { topic } of topics) this.#removal.tryFinish(topic)
   }
 
   /**
@@ -330,48 +389,32 @@ export class TopicAdmin {
     }
   }
 
-  /** Out of sight first, by one durable rename; then the files. A crash in between leaves a -delete directory. */
-  #removeDirectory(topic: string, partition: number): void {
-    const { fs } = this.#env
-    const directory = partitionDirectory(this.#directory.path, topic, partition)
-    storageCall(`deleting ${directory}`, () => {
-      if (fs.stat(directory) === undefined) return
-      const deleted = this.#deletedPath(topic, partition)
-      fs.rename(directory, deleted)
-      fs.syncDirectory(this.#directory.path)
-      this.#env.failpoint('delete-topic:after-rename')
-      for (const name of fs.list(deleted)) fs.unlink(`${deleted}/${name}`)
-      fs.removeDirectory(deleted)
-    })
-  }
-
-  /** No shard has its partitions open. Throws StorageError; may be called again. */
-  #finishDeletion(topic: Topic): void {
-    for (let partition = 0; partition < topic.partitions; partition++) this.#removeDirectory(topic.name, partition)
-    this.#forget(topic.name)
-  }
-
-  /** The checkpoints first: a topic of the same name must not find the recovery points of this one. */
-  #forget(name: string): void {
-    this.#directory.forgetTopic(name)
-    this.#directory.writeCheckpoints()
-    this.#directory.topics.remove(name)
-  }
-
-  #deletedPath(topic: string, partition: number): string {
-    const bytes = new Uint8Array(16)
-    this.#env.random.fill(bytes)
-    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-    return `${this.#directory.path}/${deletedDirectoryName(topic, partition, hex)}`
-  }
-
   async #createPartitions(name: string, count: number): Promise<undefined> {
     const { topic } = this.#known(name)
     checkPartitionCount(name, count)
-    if (count <= topic.partitions) {
-      const message = `topic=${name} has partitions=${topic.partitions}; the new count must be greater than that, not ${count}`
-      throw new VltavaError('INVALID_PARTITIONS', message)
+    checkGrowth({ topic: name, count, assignments: null }, topic.partitions, NO_NODE)
+    await this.#grow(topic, count)
+    return undefined
+  }
+
+  async #growEach(request: Extract<EngineRequest, { type: 'growEachTopic' }>): Promise<(ErrorData | undefined)[]> {
+    const outcomes: (ErrorData | undefined)[] = []
+    for (const spec of request.topics) {
+      try {
+        const { topic } = this.#known(spec.topic)
+        checkGrowth(spec, topic.partitions, request.nodeId)
+        this.#checkSlots(spec.count - topic.partitions)
+        if (!request.validateOnly) await this.#grow(topic, spec.count)
+        outcomes.push(undefined)
+      } catch (error) {
+        if (!(error instanceof VltavaError)) throw error
+        outcomes.push(toErrorData(error))
+      }
     }
+    return outcomes
+  }
+
+  async #grow(topic: Topic, count: number): Promise<void> {
     this.#checkSlots(count - topic.partitions)
     const grown = { ...topic, partitions: count }
     this.#directory.topics.put([grown])
@@ -381,32 +424,61 @@ export class TopicAdmin {
       await this.#openNew(added)
     } finally {
       // They are in the file: they exist, even if the disk does not let one of them be used.
-      this.#send({ type: 'topics', changed: [describe(this.#known(name))], removed: [] })
+      this.#send({ type: 'topics', changed: [this.#describe(this.#known(topic.name))], removed: [] })
     }
-    return undefined
   }
 
   async #alterConfigs(name: string, changes: Readonly<Record<string, string | null>>): Promise<undefined> {
+    const { topic } = this.#known(name)
+    const merged = Object.entries({ ...topic.configs, ...changes }).filter((entry) => entry[1] !== null)
+    await this.#putConfigs(name, Object.fromEntries(merged) as TopicConfigs)
+    return undefined
+  }
+
+  /** By the operations of IncrementalAlterConfigs, or all at once. */
+  async alterSettings(request: Extract<EngineRequest, { type: 'alterSettings' }>): Promise<void> {
+    const { name, changes, isReplacement, validateOnly } = request
+    const { topic } = this.#known(name)
+    const { overrides } = this.#directory.settings
+    const configs = applyChanges(isReplacement ? {} : topic.configs, changes, TOPIC_SETTINGS, (setting) => {
+      const known = settingIn(TOPIC_SETTINGS, setting)
+      return known === undefined ? undefined : topicDefault(overrides, known)
+    })
+    parseTopicConfigs(name, configs, this.#defaults)
+    if (!validateOnly) await this.#putConfigs(name, configs)
+  }
+
+  async #putConfigs(name: string, configs: TopicConfigs): Promise<void> {
     const placed = this.#known(name)
-    const merged = Object.entries({ ...placed.topic.configs, ...changes }).filter((entry) => entry[1] !== null)
-    const configs = Object.fromEntries(merged) as TopicConfigs
-    const config = parseTopicConfigs(name, configs)
+    parseTopicConfigs(name, configs, this.#defaults)
     const altered = { ...placed.topic, configs }
     this.#directory.reserve.use(() => this.#directory.topics.put([altered]))
     placed.topic = altered
-    for (const { shardIndex, slot } of placed.partitions) {
+    await this.#configure(placed)
+    this.#send({ type: 'topics', changed: [this.#describe(placed)], removed: [] })
+  }
+
+  async #configure({ topic, partitions }: PlacedTopic): Promise<void> {
+    const config = this.#configOf(topic)
+    for (const { shardIndex, slot } of partitions) {
       await this.#askIfUp(shardIndex, { type: 'configure', slot, config })
     }
-    this.#send({ type: 'topics', changed: [describe(placed)], removed: [] })
-    return undefined
+  }
+
+  /** Settings of the broker changed: topics that do not set their own have new ones. */
+  async defaultsChanged(): Promise<void> {
+    const defaults = topicDefaults(this.#directory.settings.overrides)
+    const isSame = Object.keys(defaults).every((name) => defaults[name] === this.#defaults[name])
+    if (isSame) return
+    this.#defaults = defaults
+    const all = [...this.#topics.values()]
+    for (const placed of all) await this.#configure(placed)
+    this.#send({ type: 'topics', changed: all.map((placed) => this.#describe(placed)), removed: [] })
   }
 
   /** Durable when it resolves: after a crash the trimmed records do not come back. */
   async #trim(name: string, partition: number, offset: number): Promise<number> {
-    const place = this.#known(name).partitions[partition]
-    if (place === undefined)
-      throw new UnknownTopicOrPartitionError(name, partition, `${name}-${partition} does not exist`)
-    const { shardIndex, slot } = place
+    const { shardIndex, slot } = this.#placeOf(name, partition)
     const shard = this.#shards[shardIndex]!
     const { watermarks } = shard
     const highWatermark = watermarks.highWatermark(slot)
@@ -422,26 +494,30 @@ export class TopicAdmin {
     return shard.ask({ type: 'trim', slot, offset: target })
   }
 
+  #placeOf(name: string, partition: number): PlacedPartition {
+    const place = this.#known(name).partitions[partition]
+    if (place !== undefined) return place
+    throw new UnknownTopicOrPartitionError(name, partition, `${name}-${partition} does not exist`)
+  }
+
   #known(name: string): PlacedTopic {
     const topic = this.#topics.get(name)
     if (topic === undefined) throw new UnknownTopicOrPartitionError(name, undefined, `topic=${name} does not exist`)
     return topic
   }
-}
 
-function describe({ topic, partitions }: PlacedTopic): TopicDescription {
-  assert(partitions.length === topic.partitions, 'every partition has a place')
-  return {
-    topic: topic.name,
-    topicId: topic.id,
-    configs: topic.configs,
-    config: parseTopicConfigs(topic.name, topic.configs),
-    places: partitions.map(({ shardIndex, slot }) => ({ shardIndex, slot })),
+  #configOf({ name, configs }: Topic): LogConfig {
+    return parseTopicConfigs(name, configs, this.#defaults)
   }
-}
 
-function checkPartitionCount(topic: string, count: number): void {
-  if (Number.isInteger(count) && count >= 1 && count <= PARTITION_COUNT_MAX) return
-  const message = `topic=${topic}: partitions=${count} is not a whole number in 1 .. ${PARTITION_COUNT_MAX}`
-  throw new VltavaError('INVALID_PARTITIONS', message)
+  #describe({ topic, partitions }: PlacedTopic): TopicDescription {
+    assert(partitions.length === topic.partitions, 'every partition has a place')
+    return {
+      topic: topic.name,
+      topicId: topic.id,
+      configs: topic.configs,
+      config: this.#configOf(topic),
+      places: partitions.map(({ shardIndex, slot }) => ({ shardIndex, slot })),
+    }
+  }
 }

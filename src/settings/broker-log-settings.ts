@@ -1,0 +1,88 @@
+/** Settings of the broker about topics and their logs: the table. Most are defaults of topic settings. */
+import { type BrokerSetting, dynamic, fixed } from './broker-setting.ts'
+
+export const BROKER_LOG_SETTINGS: Readonly<Record<string, BrokerSetting>> = {
+  'auto.create.topics.enable': fixed(
+    'boolean',
+    'true',
+    'Whether asking for the metadata of an unknown topic creates it.',
+  ),
+  'background.threads': dynamic('int', '10', 'Threads for background work.', { min: 1 }),
+  'default.replication.factor': fixed('int', '1', 'Replicas of a topic that does not say how many.'),
+  'delete.topic.enable': fixed('boolean', 'true', 'Whether topics may be deleted.'),
+  'log.cleaner.backoff.ms': dynamic('long', '15000', 'How long the cleaner rests when nothing is to be cleaned.', {
+    min: 0,
+  }),
+  'log.cleaner.dedupe.buffer.size': dynamic('long', '134217728', "Bytes of the cleaner's table of keys."),
+  'log.cleaner.delete.retention.ms': dynamic('long', '86400000', 'Default of delete.retention.ms.', { min: 0 }),
+  'log.cleaner.enable': fixed('boolean', 'true', 'Whether logs are compacted.'),
+  'log.cleaner.io.buffer.load.factor': dynamic('double', '0.9', "How full the cleaner's table of keys may get."),
+  'log.cleaner.io.buffer.size': dynamic('int', '524288', "Bytes of the cleaner's buffers.", { min: 0 }),
+  'log.cleaner.io.max.bytes.per.second': dynamic(
+    'double',
+    '1.7976931348623157E308',
+    'Limit of what the cleaner reads and writes.',
+  ),
+  'log.cleaner.max.compaction.lag.ms': dynamic('long', '9223372036854775807', 'Default of max.compaction.lag.ms.', {
+    min: 1,
+  }),
+  'log.cleaner.min.cleanable.ratio': dynamic('double', '0.5', 'Default of min.cleanable.dirty.ratio.', {
+    min: 0,
+    max: 1,
+  }),
+  'log.cleaner.min.compaction.lag.ms': dynamic('long', '0', 'Default of min.compaction.lag.ms.', { min: 0 }),
+  'log.cleaner.threads': dynamic('int', '1', 'Threads that compact logs.', { min: 0 }),
+  'log.cleanup.policy': dynamic('list', 'delete', 'Default of cleanup.policy.', { choices: ['compact', 'delete'] }),
+  'log.dir': fixed('list', null, 'The data directory, where log.dirs is not given.'),
+  'log.dir.failure.timeout.ms': fixed('long', '30000', 'How long a failed directory may go unreported.'),
+  'log.dirs': fixed('list', null, 'The data directory.'),
+  'log.flush.interval.messages': dynamic('long', '9223372036854775807', 'Default of flush.messages.', { min: 1 }),
+  'log.flush.interval.ms': dynamic('long', null, 'Default of flush.ms.', { min: 0 }),
+  'log.flush.offset.checkpoint.interval.ms': fixed('int', '60000', 'Time between two writes of the recovery points.'),
+  'log.flush.scheduler.interval.ms': fixed(
+    'long',
+    '9223372036854775807',
+    'Time between two looks whether a sync is due.',
+  ),
+  'log.flush.start.offset.checkpoint.interval.ms': fixed(
+    'int',
+    '60000',
+    'Time between two writes of the log start offsets.',
+  ),
+  'log.index.interval.bytes': dynamic('int', '4096', 'Default of index.interval.bytes.', { min: 0 }),
+  'log.index.size.max.bytes': dynamic('int', '10485760', 'Default of segment.index.bytes.', { min: 4 }),
+  'log.local.retention.bytes': dynamic('long', '-2', 'Default of local.retention.bytes.', { min: -2 }),
+  'log.local.retention.ms': dynamic('long', '-2', 'Default of local.retention.ms.', { min: -2 }),
+  'log.message.timestamp.after.max.ms': dynamic('long', '3600000', 'Default of message.timestamp.after.max.ms.', {
+    min: 0,
+  }),
+  'log.message.timestamp.before.max.ms': dynamic(
+    'long',
+    '9223372036854775807',
+    'Default of message.timestamp.before.max.ms.',
+    { min: 0 },
+  ),
+  'log.message.timestamp.type': dynamic('string', 'CreateTime', 'Default of message.timestamp.type.', {
+    choices: ['CreateTime', 'LogAppendTime'],
+  }),
+  'log.preallocate': dynamic('boolean', 'false', 'Default of preallocate.'),
+  'log.retention.bytes': dynamic('long', '-1', 'Default of retention.bytes.'),
+  'log.retention.check.interval.ms': fixed('long', '300000', 'Time between two looks for segments to delete.'),
+  'log.retention.hours': fixed('int', '168', 'Default of retention.ms, in hours.'),
+  'log.retention.minutes': fixed('int', null, 'Default of retention.ms, in minutes; goes before hours.'),
+  'log.retention.ms': dynamic('long', null, 'Default of retention.ms; goes before minutes and hours.'),
+  'log.roll.hours': fixed('int', '168', 'Default of segment.ms, in hours.'),
+  'log.roll.jitter.hours': fixed('int', '0', 'Default of segment.jitter.ms, in hours.'),
+  'log.roll.jitter.ms': dynamic('long', null, 'Default of segment.jitter.ms; goes before hours.', { min: 0 }),
+  'log.roll.ms': dynamic('long', null, 'Default of segment.ms; goes before hours.', { min: 1 }),
+  'log.segment.bytes': dynamic('int', '1073741824', 'Default of segment.bytes.', { min: 1_048_576 }),
+  'log.segment.delete.delay.ms': dynamic('long', '60000', 'Default of file.delete.delay.ms.', { min: 0 }),
+  'message.max.bytes': dynamic('int', '1048588', 'Default of max.message.bytes.', { min: 0 }),
+  'min.insync.replicas': dynamic('int', '1', 'Default of min.insync.replicas of topics.', { min: 1 }),
+  'num.partitions': fixed('int', '1', 'Partitions of a topic that does not say how many.', { min: 1 }),
+  'num.recovery.threads.per.data.dir': dynamic('int', '2', 'Threads that recover logs at the start.', { min: 1 }),
+  'producer.id.expiration.ms': dynamic('int', '86400000', 'A producer id that was silent for so long is forgotten.', {
+    min: 1,
+  }),
+  'unclean.leader.election.enable': dynamic('boolean', 'false', 'Default of unclean.leader.election.enable of topics.'),
+}
