@@ -24,7 +24,7 @@ interface Feature {
   readonly finalized: number
 }
 
-const FEATURES: readonly Feature[] = [
+export const FEATURES: readonly Feature[] = [
   { name: 'group.version', min: 0, max: 1, finalized: 1 },
   { name: 'metadata.version', min: 7, max: 30, finalized: 30 },
   { name: 'transaction.version', min: 0, max: 0, finalized: 0 },

@@ -82,8 +82,11 @@ function pick(values: Values, name: string): Values {
   return value === undefined ? {} : { [name]: value }
 }
 
+const TLS_OR_SASL = /^(ssl|sasl)\./
+
 function checkMayChange(layer: 'broker' | 'brokerDefault', name: string, operation: SettingChange['operation']): void {
   const change = settingIn(BROKER_SETTINGS, name)?.change
+  if (TLS_OR_SASL.test(name)) throw new VltavaError('INVALID_REQUEST', `${name} is for listeners that are not here`)
   if (change === 'fixed') throw new VltavaError('INVALID_REQUEST', `${name} cannot be changed while the broker runs`)
   if (change === 'per-broker' && layer === 'brokerDefault') {
     throw new VltavaError('INVALID_REQUEST', `${name} is set for one broker, not for all: name the broker`)

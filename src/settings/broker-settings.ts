@@ -8,10 +8,20 @@
 import { BROKER_COORDINATOR_SETTINGS } from './broker-coordinator-settings.ts'
 import { BROKER_LOG_SETTINGS } from './broker-log-settings.ts'
 import { BROKER_NODE_SETTINGS } from './broker-node-settings.ts'
-import type { BrokerSetting } from './broker-setting.ts'
+import { type BrokerSetting, dynamic } from './broker-setting.ts'
+
+const RATE = { min: 0, isHidden: true }
+
+/** Of a replication that one node does not have; Kafka's tools set them. */
+const REPLICATION_RATES: Readonly<Record<string, BrokerSetting>> = {
+  'leader.replication.throttled.rate': dynamic('long', null, 'Bytes a second that leaders give to followers.', RATE),
+  'follower.replication.throttled.rate': dynamic('long', null, 'Bytes a second that followers take.', RATE),
+  'replica.alter.log.dirs.io.max.bytes.per.second': dynamic('long', null, 'Bytes a second between directories.', RATE),
+}
 
 export const BROKER_SETTINGS: Readonly<Record<string, BrokerSetting>> = {
   ...BROKER_LOG_SETTINGS,
   ...BROKER_NODE_SETTINGS,
   ...BROKER_COORDINATOR_SETTINGS,
+  ...REPLICATION_RATES,
 }

@@ -82,7 +82,8 @@ export function describeTopicSettings(configs: Values, overrides: Overrides): De
 /** Settings of the broker: all that it knows, and others that were set. */
 export function describeBrokerSettings(overrides: Overrides): DescribedSetting[] {
   const { broker, brokerDefault } = overrides
-  const names = new Set([...Object.keys(BROKER_SETTINGS), ...Object.keys(broker), ...Object.keys(brokerDefault)])
+  const shownAlways = Object.keys(BROKER_SETTINGS).filter((name) => BROKER_SETTINGS[name]!.isHidden !== true)
+  const names = new Set([...shownAlways, ...Object.keys(broker), ...Object.keys(brokerDefault)])
   return [...names].map((name) => {
     const setting = settingIn(BROKER_SETTINGS, name)
     const synonyms = layersOf(overrides, synonymousWith(name))
