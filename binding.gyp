@@ -8,7 +8,7 @@
   },
   "targets": [{
     "target_name": "vltava_native",
-    "sources": ["native/addon.cc", "native/crc32c.cc", "native/mapping.cc"],
+    "sources": ["native/addon.cc", "native/crc32c.cc", "native/mapping.cc", "native/writable.cc"],
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
     "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "_FILE_OFFSET_BITS=64"],
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],

@@ -51,7 +51,7 @@ const ENV_EXCEPTIONS = [
     process: ['env'],
   },
   {
-    files: ['src/workers/*-thread.ts', 'src/server/*-thread.ts'],
+    files: ['src/workers/*-thread.ts', 'src/engine/coordinator/*-thread.ts', 'src/server/*-thread.ts'],
     reason: 'a thread entry: takes its start-up message, ports and lifelines, and reports an assertion by dying',
     modules: ['worker_threads'],
     process: ['exit', 'exitCode', 'on'],

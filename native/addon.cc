@@ -7,13 +7,16 @@
 //  sendfile     sendfile(2)                      count, or -errno       disk, cold pages  net
 //  fdatasync    fdatasync(2), macOS F_FULLFSYNC  0, or -errno           disk              shard
 //  flock        flock(2) LOCK_EX | LOCK_NB       0, or -errno           no                open()
+//  awaitWritable  see writable.cc: one callback  0, or -errno           no                net
+//  send         send(2) MSG_NOSIGNAL, MSG_MORE   count, or -errno       no                net
 //  shutdown     shutdown(2) SHUT_RDWR            0, or -errno           no                net
 //  crc32c       CRC instruction, in crc32c.cc    0 .. 2^32 - 1          CPU               any
 //  mappedCount  live maps of the process         count                  no                features, tests
 //  mappedBytes  their bytes                      bytes                  no                features, tests
 //  sigbusCount  guarded faults, in mapping.cc    count                  no                features, tests
 //
-// Rules: no state but the table of maps (mapping.cc), no threads, no callbacks, no C++ exceptions, no strings.
+// Rules: no state but the table of maps (mapping.cc), no threads, no callbacks but awaitWritable's, no C++ exceptions,
+// no strings.
 // Arguments are numbers (munmap and crc32c: a Uint8Array); a result is a number, < 0 a negated errno, EAGAIN included:
 // the caller waits for 'drain' and calls again. mmap alone returns an object. An argument of the wrong type is a
 // TypeError, one out of range -EINVAL. The caller keeps every fd open during the call. src/base/native.ts alone imports
@@ -37,6 +40,7 @@
 
 #include "crc32c.h"
 #include "mapping.h"
+#include "writable.h"
 
 namespace {
 
@@ -174,6 +178,55 @@ Napi::Value Sendfile(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), sent);
 }
 
+Napi::Value AwaitWritable(const Napi::CallbackInfo& info) {
+  int fd;
+  if (!ReadFd(info, 0, &fd)) return Refuse(info);
+  if (!info[1].IsFunction()) {
+    Napi::TypeError::New(info.Env(), "vltava_native: a function was expected").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  return Napi::Number::New(info.Env(), vltava::AwaitWritable(info.Env(), fd, info[1]));
+}
+
+// Without the C++ wrappers, like crc32c: it is called for every answer. `hasMore`: more follows at once, so the kernel
+// may wait with a packet that is not full.
+napi_value Send(napi_env env, napi_callback_info info) {
+  napi_value arguments[5];
+  size_t count = 5;
+  napi_typedarray_type type;
+  size_t size;
+  void* data;
+  double fd;
+  double start;
+  double length;
+  bool has_more;
+  if (napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr) != napi_ok ||
+      napi_get_value_double(env, arguments[0], &fd) != napi_ok ||
+      napi_get_typedarray_info(env, arguments[1], &type, &size, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_uint8_array || napi_get_value_double(env, arguments[2], &start) != napi_ok ||
+      napi_get_value_double(env, arguments[3], &length) != napi_ok ||
+      napi_get_value_bool(env, arguments[4], &has_more) != napi_ok) {
+    napi_throw_type_error(env, nullptr, "vltava_native: a number, a Uint8Array, two numbers, a boolean were expected");
+    return nullptr;
+  }
+  double result = -EINVAL;
+  if (fd >= INT32_MIN && fd <= INT32_MAX && start >= 0 && length >= 0 && start == std::trunc(start) &&
+      length == std::trunc(length) && start + length <= static_cast<double>(size)) {
+    int flags = MSG_DONTWAIT;
+#if defined(__linux__)
+    flags |= MSG_NOSIGNAL | (has_more ? MSG_MORE : 0);
+#endif
+    ssize_t sent;
+    do {
+      sent = send(static_cast<int>(fd), static_cast<const uint8_t*>(data) + static_cast<size_t>(start),
+                  static_cast<size_t>(length), flags);
+    } while (sent < 0 && errno == EINTR);
+    result = sent < 0 ? -errno : static_cast<double>(sent);
+  }
+  napi_value number;
+  return napi_create_double(env, result, &number) == napi_ok ? number : nullptr;
+}
+
 // Never repeated: after a failure the kernel may mark lost pages clean, and a second call then succeeds over lost data.
 Napi::Value Fdatasync(const Napi::CallbackInfo& info) {
   int fd;
@@ -237,6 +290,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("mmap", Napi::Function::New<Mmap>(env));
   exports.Set("munmap", Napi::Function::New<Munmap>(env));
   exports.Set("sendfile", Napi::Function::New<Sendfile>(env));
+  exports.Set("awaitWritable", Napi::Function::New<AwaitWritable>(env));
   exports.Set("fdatasync", Napi::Function::New<Fdatasync>(env));
   exports.Set("flock", Napi::Function::New<Flock>(env));
   exports.Set("shutdown", Napi::Function::New<Shutdown>(env));
@@ -246,6 +300,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   napi_value crc32c;
   if (napi_create_function(env, "crc32c", NAPI_AUTO_LENGTH, Crc32c, nullptr, &crc32c) == napi_ok) {
     exports.Set("crc32c", crc32c);
+  }
+  napi_value send_function;
+  if (napi_create_function(env, "send", NAPI_AUTO_LENGTH, Send, nullptr, &send_function) == napi_ok) {
+    exports.Set("send", send_function);
   }
   return exports;
 }

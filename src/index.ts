@@ -9,6 +9,7 @@ import { VltavaError } from './base/errors.ts'
 import { nativeStatus } from './base/native.ts'
 import { Log } from './client/log.ts'
 import { checkNumber } from './client/producer-options.ts'
+import { parseCoordinatorSettings } from './engine/coordinator/coordinator-settings.ts'
 import { attachLocal, openLocal } from './engine/open.ts'
 import { compressionAvailable } from './record/compression/codec.ts'
 import { SLAB_BYTES } from './ring/arena.ts'
@@ -45,6 +46,8 @@ export type { RecordCursor } from './record/record-cursor.ts'
 export type LogNotice =
   /** A shard thread died or hung and was started again from disk. */
   | { readonly type: 'shard-restarted'; readonly shard: number; readonly epoch: number; readonly reason: string }
+  /** The group coordinator's thread died or hung and was started again; members go on. */
+  | { readonly type: 'coordinator-restarted'; readonly reason: string }
   /** A thread that had attached ended without close(); its shared memory was given back. */
   | { readonly type: 'thread-lost' }
   /** A partition stopped after a failed write or sync, or (without `error`) is back. */
@@ -61,6 +64,14 @@ export interface OpenOptions {
   readonly retentionCheckMs?: number
   /** How often the recovery points are written. Default 5,000 ms. */
   readonly checkpointMs?: number
+  /**
+   * Broker settings by Kafka's names. Obeyed here: group.initial.rebalance.delay.ms, group.min.session.timeout.ms,
+   * group.max.session.timeout.ms, group.max.size, group.consumer.session.timeout.ms,
+   * group.consumer.heartbeat.interval.ms, group.consumer.max.size, offset.metadata.max.bytes,
+   * offsets.retention.minutes, offsets.retention.check.interval.ms, offsets.topic.num.partitions,
+   * offsets.topic.segment.bytes.
+   */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>
   readonly onNotice?: (notice: LogNotice) => void
 }
 
@@ -84,17 +95,22 @@ export async function open(options: OpenOptions): Promise<Log> {
   }
   const { shards = Math.max(1, availableParallelism() - 1) } = options
   if (!Number.isInteger(shards)) throw new VltavaError('INVALID_ARGUMENT', `shards=${shards} is not a whole number`)
-  const { transport, address } = await openLocal(
+  const settings = Object.fromEntries(
+    Object.entries(options.settings ?? {}).map(([name, value]) => [name, String(value)]),
+  )
+  parseCoordinatorSettings(settings)
+  const { transport, groups, address } = await openLocal(
     {
       directory: resolve(options.dir),
       shards: checkNumber('shards', shards, 1, 64),
       memoryBytes: checkMemory(options.memoryBytes),
       retentionCheckMs: checkNumber('retentionCheckMs', options.retentionCheckMs ?? 300_000, 1, 0x7fff_ffff),
       checkpointMs: checkNumber('checkpointMs', options.checkpointMs ?? 5_000, 1, 0x7fff_ffff),
+      settings,
     },
     noticeListener(options.onNotice),
   )
-  return new Log(transport, realEnv.clock, address, startListener)
+  return new Log(transport, realEnv, address, groups, startListener)
 }
 
 /**
@@ -104,8 +120,9 @@ export async function open(options: OpenOptions): Promise<Log> {
 export async function attach(address: string, options: AttachOptions = {}): Promise<Log> {
   if (typeof address !== 'string')
     throw new VltavaError('INVALID_ARGUMENT', 'attach() needs the address of an open log')
-  const { transport } = await attachLocal(address, checkMemory(options.memoryBytes), noticeListener(options.onNotice))
-  return new Log(transport, realEnv.clock, address, startListener)
+  const listen = noticeListener(options.onNotice)
+  const { transport, groups } = await attachLocal(address, checkMemory(options.memoryBytes), listen)
+  return new Log(transport, realEnv, address, groups, startListener)
 }
 
 function checkMemory(memoryBytes = MEMORY_BYTES): number {
@@ -117,6 +134,8 @@ function noticeListener(onNotice: ((notice: LogNotice) => void) | undefined): (m
     if (onNotice === undefined) return
     if (message.type === 'restarted') {
       onNotice({ type: 'shard-restarted', shard: message.shardIndex, epoch: message.epoch, reason: message.reason })
+    } else if (message.type === 'coordinatorRestarted') {
+      onNotice({ type: 'coordinator-restarted', reason: message.reason })
     } else if (message.type === 'lost') {
       onNotice({ type: 'thread-lost' })
     } else if (message.type === 'failure') {

@@ -100,6 +100,8 @@ export const ERROR_CODES = {
   ADDRESS_IN_USE: { kafkaCode: -1, retriable: false },
   ADDRESS_UNUSABLE: { kafkaCode: -1, retriable: false },
   INVALID_ARGUMENT: { kafkaCode: -1, retriable: false },
+  /** A member has no committed offset in a partition, and its consumer begins nowhere by itself (from: 'none'). */
+  NO_COMMITTED_OFFSET: { kafkaCode: -1, retriable: false },
   SERIALIZATION: { kafkaCode: -1, retriable: false },
   SHARD_UNAVAILABLE: { kafkaCode: -1, retriable: true },
   // Of a log on a cluster.

@@ -21,6 +21,13 @@ export interface NativeAddon {
   munmap(view: Uint8Array): number
   /** Bytes sent (0 at the end of the file), or -errno, -EAGAIN included. */
   sendfile(targetFd: number, sourceFd: number, position: number, length: number): number
+  /**
+   * Calls back once when the socket takes bytes again, was shut down or failed; 0, or -errno, and then nothing is
+   * called. Waits on a duplicate of the descriptor: shut the socket down before it is closed, or it stays open.
+   */
+  awaitWritable(fd: number, callback: () => void): number
+  /** Bytes taken of [start, start + length), or -errno, -EAGAIN included. `hasMore`: the kernel may wait for more. */
+  send(fd: number, bytes: Uint8Array, start: number, length: number, hasMore: boolean): number
   fdatasync(fd: number): number
   /** LOCK_EX | LOCK_NB; -EWOULDBLOCK when another open file description holds it. */
   flock(fd: number): number
@@ -45,6 +52,8 @@ const FUNCTIONS = [
   'mmap',
   'munmap',
   'sendfile',
+  'awaitWritable',
+  'send',
   'fdatasync',
   'flock',
   'shutdown',

@@ -1,8 +1,9 @@
 /**
  * Log: what a program holds when it has a log open, here or in another thread. Makes producers and consumers.
  */
-import type { Clock } from '../base/env/env.ts'
+import type { Clock, Random, Timers } from '../base/env/env.ts'
 import { VltavaError } from '../base/errors.ts'
+import type { GroupLink } from '../protocol/group-link.ts'
 import type { Listener, ListenOptions, StartListener } from '../protocol/listener.ts'
 import type { Transport } from '../protocol/transport.ts'
 import { Admin } from './admin.ts'
@@ -15,6 +16,13 @@ import type { SerdeChoice, SerdeData } from './serdes.ts'
 type ProducerChoices<K, V> = Omit<ProducerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 type ConsumerChoices<K, V> = Omit<ConsumerOptions, 'key' | 'value'> & { readonly key?: K; readonly value?: V }
 
+/** What clients take from the outside world. */
+export interface ClientEnv {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+}
+
 function noListener(): Promise<never> {
   return Promise.reject(new VltavaError('INVALID_ARGUMENT', 'this log cannot be served'))
 }
@@ -24,7 +32,8 @@ export class Log {
   /** Pass it to a worker thread, which calls attach(address) to use the same log with rings of its own. */
   readonly address: string
   readonly #transport: Transport
-  readonly #clock: Clock
+  readonly #groups: GroupLink
+  readonly #env: ClientEnv
   readonly #startListener: StartListener
   readonly #listeners = new Set<Listener>()
   readonly #producers = new Set<Producer<never, never>>()
@@ -32,10 +41,18 @@ export class Log {
   #closing: Promise<void> | undefined
 
   /** Made by open() and attach(). */
-  constructor(transport: Transport, clock: Clock, address: string, startListener: StartListener = noListener) {
+  constructor(
+    transport: Transport,
+    env: ClientEnv,
+    address: string,
+    groups: GroupLink,
+    startListener: StartListener = noListener,
+  ) {
     this.#startListener = startListener
     this.#transport = transport
-    this.#clock = clock
+    this.#groups = groups
+    void this.#groups // Members of groups come with the consumer's.
+    this.#env = env
     this.address = address
     this.admin = new Admin(transport)
   }
@@ -55,7 +72,7 @@ export class Log {
   producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V> {
     this.#assertOpen()
     for (const producer of this.#producers) if (producer.isClosed) this.#producers.delete(producer)
-    const producer = new Producer<K, V>(this.#transport, this.#clock, options)
+    const producer = new Producer<K, V>(this.#transport, this.#env.clock, options)
     // Only close() is called through the set; it does not depend on the types.
     this.#producers.add(producer as Producer<never, never>)
     return producer

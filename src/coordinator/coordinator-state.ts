@@ -43,6 +43,7 @@ export class CoordinatorState implements GroupServices {
   /** Whole milliseconds: records have no others. */
   wallMs = 0
   #commits = 0
+  #changed = new Set<string>()
 
   constructor({ config, topics, random, append }: CoordinatorOptions) {
     this.config = config
@@ -53,6 +54,17 @@ export class CoordinatorState implements GroupServices {
 
   get isFull(): boolean {
     return this.entries.size >= this.config.groupsMax
+  }
+
+  noteChange(groupId: string): void {
+    this.#changed.add(groupId)
+  }
+
+  /** Groups that changed since the last call. */
+  takeChanged(): ReadonlySet<string> {
+    const changed = this.#changed
+    if (changed.size > 0) this.#changed = new Set()
+    return changed
   }
 
   nextCommitSequence(): number {
@@ -101,8 +113,13 @@ export class CoordinatorState implements GroupServices {
   #loadClassic(key: Uint8Array, value: Uint8Array | null): void {
     const groupId = readGroupMetadataKey(key)
     const read = value === null ? undefined : readGroupMetadataValue(value)
-    if (read !== undefined) this.#stored.set(groupId, read)
-    else if (value === null) this.#stored.delete(groupId)
+    if (read !== undefined && value !== null) {
+      this.#stored.set(groupId, read)
+      this.entry(groupId).classicRecord = { key: Uint8Array.from(key), value: Uint8Array.from(value) }
+    } else if (value === null) {
+      this.#stored.delete(groupId)
+      this.entry(groupId).classicRecord = undefined
+    }
   }
 
   #loadConsumer(key: Uint8Array, value: Uint8Array | null): void {
@@ -118,7 +135,10 @@ export class CoordinatorState implements GroupServices {
   finishLoad(): void {
     for (const [groupId, value] of this.#stored) {
       const entry = this.entry(groupId)
-      if (entry.consumer?.isEmpty === false) continue
+      if (entry.consumer?.isEmpty === false) {
+        entry.classicRecord = undefined
+        continue
+      }
       const group = newClassicGroup(entry)
       group.restore(value, (memberId) => expireMember(group, memberId))
       entry.consumer = undefined
@@ -130,6 +150,7 @@ export class CoordinatorState implements GroupServices {
       if (entry.consumer !== undefined) finishConsumer(entry, entry.consumer)
       this.#release(entry)
     }
+    this.#changed.clear()
   }
 }
 

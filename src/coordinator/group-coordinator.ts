@@ -39,6 +39,7 @@ import {
 } from './describe.ts'
 import { convertTo, deleteGroup } from './group-deletion.ts'
 import type { GroupEntry } from './group-entry.ts'
+import { type FoundMember, hasNews, keepAlive, membersFrom } from './group-watch.ts'
 import { GroupError } from './group-errors.ts'
 import type { LaneKind } from './group-lane.ts'
 import { randomUuid } from '../base/uuid.ts'
@@ -47,6 +48,7 @@ import { deleteOffsets, offsetDeleteError } from './offsets/delete.ts'
 import { fetchOffsets } from './offsets/fetch.ts'
 import { OffsetSweep } from './offsets/sweep.ts'
 import type * as Offsets from './offset-messages.ts'
+import { Rewrite } from './rewrite.ts'
 
 export class GroupCoordinator {
   readonly #state: CoordinatorState
@@ -105,6 +107,37 @@ export class GroupCoordinator {
       entry.lane.close()
       entry.forgetGroup(GroupError.NOT_COORDINATOR)
     }
+  }
+
+  /** Groups that look otherwise than at the last call; the caller looks with hasNews() what that means to members. */
+  takeChanged(): ReadonlySet<string> {
+    return this.#state.takeChanged()
+  }
+
+  /** Whether a heartbeat of this member would tell it something, its being out of the group included. */
+  hasNews(groupId: string, memberId: string): boolean {
+    return hasNews(this.#state.entries.get(groupId), memberId)
+  }
+
+  /** Begins the member's session anew, as a heartbeat does: for members whose life is seen in another way. */
+  keepAlive(groupId: string, memberId: string): void {
+    const entry = this.#state.entries.get(groupId)
+    if (this.#phase === 'active' && entry !== undefined) keepAlive(entry, memberId)
+  }
+
+  /** Members that came from this client host. */
+  membersFrom(clientHost: string): FoundMember[] {
+    return [...this.#state.entries.values()].flatMap((entry) => membersFrom(entry, clientHost))
+  }
+
+  /**
+   * Appends all that lives once more, group by group, beside the requests that go on meanwhile. `then` hears of the end
+   * or of the first error; not at all if the coordinator stops before. What lay in the log before the call is dead when
+   * `then` hears no error.
+   */
+  rewrite(then: (error: Error | undefined) => void): void {
+    assert(this.#phase === 'active', 'a loaded coordinator rewrites what it has')
+    new Rewrite(this.#state, then).step()
   }
 
   get groupCount(): number {

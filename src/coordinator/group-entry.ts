@@ -11,8 +11,8 @@ import { GroupLane } from './group-lane.ts'
 import type { GroupSeat, GroupServices } from './group-seat.ts'
 import { GroupOffsets } from './offsets/group-offsets.ts'
 import { consumerGroupRecord } from './records/consumer-group-records.ts'
-import { groupMetadataRecord } from './records/group-metadata-record.ts'
-import type { CoordinatorRecord } from './records/record-codec.ts'
+import { GROUP_METADATA_KEY, groupMetadataRecord } from './records/group-metadata-record.ts'
+import { type CoordinatorRecord, keyVersion } from './records/record-codec.ts'
 import { Timer } from './timers.ts'
 
 export type OnWritten = (error: Error | undefined) => void
@@ -27,6 +27,8 @@ export class GroupEntry implements GroupSeat {
   readonly offsets = new GroupOffsets()
   classic: ClassicGroup | undefined
   consumer: ConsumerGroup | undefined
+  /** The classic group's record as it stands in the log. */
+  classicRecord: CoordinatorRecord | undefined
   #isWriting = false
   #waiters: OnWritten[] = []
 
@@ -64,6 +66,7 @@ export class GroupEntry implements GroupSeat {
     this.lane.beginWrite()
     this.#isWriting = true
     this.#append(records, (error) => {
+      if (error === undefined) this.#noteClassicRecord(records)
       this.lane.complete(() => {
         this.lane.endWrite()
         this.#isWriting = false
@@ -74,6 +77,13 @@ export class GroupEntry implements GroupSeat {
       })
       this.#onQuiet(this)
     })
+  }
+
+  #noteClassicRecord(records: readonly CoordinatorRecord[]): void {
+    for (const record of records) {
+      if (keyVersion(record.key) !== GROUP_METADATA_KEY) continue
+      this.classicRecord = record.value === null ? undefined : record
+    }
   }
 
   whenWritten(then: OnWritten): void {

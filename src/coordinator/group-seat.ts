@@ -18,6 +18,8 @@ export interface GroupServices {
   readonly nowMs: number
   /** For what is stored. */
   readonly wallMs: number
+  /** A group looks otherwise than before: whoever tells its members looks at them. */
+  noteChange(groupId: string): void
 }
 
 export interface GroupSeat {

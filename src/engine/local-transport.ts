@@ -99,6 +99,7 @@ export class LocalTransport implements Transport {
   readonly #epochs: EpochBook
   readonly #waiters: Waiters
   readonly #closeListeners = new Set<() => void>()
+  readonly #topicListeners = new Set<() => void>()
   #isLooping = false
   #closeReason: VltavaError | undefined
 
@@ -125,6 +126,7 @@ export class LocalTransport implements Transport {
     switch (message.type) {
       case 'topics':
         this.#learn(message.changed, message.removed)
+        for (const listener of [...this.#topicListeners]) listener()
         break
       case 'overrides':
         this.admin.learn(message.overrides)
@@ -147,6 +149,8 @@ export class LocalTransport implements Transport {
       case 'failed':
       case 'attached':
       case 'restarted':
+      case 'coordinator':
+      case 'coordinatorRestarted':
       case 'lost':
       case 'reply':
         return
@@ -209,6 +213,11 @@ export class LocalTransport implements Transport {
 
   topics(): TopicInfo[] {
     return [...this.#topics.values()].map(({ info }) => info)
+  }
+
+  onTopics(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
   }
 
   reserve(sizeBytes: number): BatchMemory | undefined {

@@ -25,15 +25,22 @@ import {
 } from '../workers/messages.ts'
 import { attachTransport } from './attach.ts'
 import { Control } from './control-link.ts'
+import { LocalGroupLink } from './coordinator/local-group-link.ts'
+import { groupPortOf } from './coordinator/message-port.ts'
+import type { FromCoordinator, ToCoordinator } from './coordinator/messages.ts'
 import type { LocalTransport } from './local-transport.ts'
 
 export interface OpenLocalOptions extends DispatcherOptions {
   /** Bytes of the thread's arena. */
   readonly memoryBytes: number
+  /** Broker settings by Kafka's names: see coordinator/coordinator-settings.ts. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 export interface OpenedLocal {
   readonly transport: LocalTransport
+  /** To the group coordinators, which are started when they are first asked. Closes with the transport. */
+  readonly groups: LocalGroupLink
   /** What another thread of this process passes to attachLocal. */
   readonly address: string
 }
@@ -50,9 +57,14 @@ const LIFELINE_MS = 1000
 export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListener): Promise<OpenedLocal> {
   const logId = randomUuid(realEnv.random)
   const { directory, shards, retentionCheckMs, checkpointMs, settings = {} } = options
+  const coordinatorFile = new URL('./coordinator/coordinator-thread.js', import.meta.url)
   const worker = new Worker(new URL('../workers/dispatcher-thread.js', import.meta.url), {
     name: 'vltava-dispatcher',
-    workerData: { options: { directory, shards, retentionCheckMs, checkpointMs, settings }, logId },
+    workerData: {
+      options: { directory, shards, retentionCheckMs, checkpointMs, settings },
+      logId,
+      coordinator: { file: coordinatorFile.href, settings },
+    },
     execArgv: [],
   })
   const address = logAddress(worker.threadId, logId)
@@ -72,8 +84,12 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
       if (error !== undefined) throw error
     },
   )
+  const groups = new LocalGroupLink(realEnv, control, () => {
+    worker.postMessage({ type: 'groups', clientId: control.clientId } satisfies ToDispatcher)
+  })
   const attaching = attachTransport(realEnv, control, options.memoryBytes, (receive) => {
     worker.on('message', (message: FromDispatcher) => {
+      if (message.type === 'coordinator') groups.connected(groupPortOf<ToCoordinator, FromCoordinator>(message.port))
       if (message.type === 'closed') onClosed(message.error === undefined ? undefined : fromErrorData(message.error))
       receive(message)
       onNotice(message)
@@ -92,8 +108,9 @@ export async function openLocal(options: OpenLocalOptions, onNotice: NoticeListe
   })
   try {
     const transport = await attaching
+    transport.onClose(() => groups.close())
     worker.unref()
-    return { transport, address }
+    return { transport, groups, address }
   } catch (error) {
     await worker.terminate() // Who hears that it failed finds nothing left of it.
     throw error
@@ -121,6 +138,9 @@ export async function attachLocal(
       return Promise.resolve()
     },
   )
+  const groups = new LocalGroupLink(realEnv, control, () => {
+    channel.postMessage({ type: 'groups', clientId: control.clientId } satisfies ToDispatcher)
+  })
   let deliver: (message: FromDispatcher) => void = () => undefined
   const onGone = (): void => deliver({ type: 'closed' })
   let isConnected = true
@@ -148,6 +168,10 @@ export async function attachLocal(
       channel.onmessage = (event) => deliver((event as { data: FromDispatcher }).data)
     })
     lifeline.port1.on('close', onGone)
+    // All that comes by it: what has to be transferred.
+    lifeline.port1.on('message', (message: FromDispatcher) => {
+      if (message.type === 'coordinator') groups.connected(groupPortOf<ToCoordinator, FromCoordinator>(message.port))
+    })
     lifeline.port1.unref()
     const message = { address, clientId: control.clientId, lifeline: lifeline.port2 }
     const sending = sendLifeline(dispatcherThreadId, message).then((isAlive) => {
@@ -157,8 +181,9 @@ export async function attachLocal(
     const transport = await attaching
     // A thread that ended before its lifeline went through would never be missed.
     await Promise.race([sending, after(LIFELINE_MS)])
+    transport.onClose(() => groups.close())
     channel.unref()
-    return { transport, address }
+    return { transport, groups, address }
   } catch (error) {
     leave()
     throw error

@@ -134,6 +134,8 @@ export interface Transport {
   onClose(listener: () => void): () => void
   topic(name: string): TopicInfo | undefined
   topics(): TopicInfo[]
+  /** Calls back when topics came, went or changed; returns how to take that back. */
+  onTopics(listener: () => void): () => void
 
   /** Memory for a batch of up to `sizeBytes`; undefined while none is free. */
   reserve(sizeBytes: number): BatchMemory | undefined

@@ -3,6 +3,7 @@ import type { Env } from '../base/env/env.ts'
 import { ADMIN_HANDLERS } from './admin/handlers.ts'
 import type { ServerCore, ServerHandler } from './call.ts'
 import { makeFetch } from './fetch/fetch.ts'
+import { GROUP_HANDLERS } from './groups/handlers.ts'
 import { serveInitProducerId } from './init-producer-id.ts'
 import { serveListOffsets } from './list-offsets.ts'
 import { makeProduce } from './produce/produce.ts'
@@ -12,6 +13,7 @@ export function makeHandlers(env: Env, core: ServerCore): ReadonlyMap<number, Se
   const topicIds = new TopicIds(core.transport)
   return new Map<number, ServerHandler>([
     ...ADMIN_HANDLERS,
+    ...GROUP_HANDLERS,
     [0, makeProduce(env, core, topicIds)],
     [1, makeFetch(env, core, topicIds)],
     [2, serveListOffsets],

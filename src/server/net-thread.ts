@@ -9,7 +9,6 @@ import { realNet } from '../base/env/real-net.ts'
 import { errnoOf, toErrorData, VltavaError } from '../base/errors.ts'
 import { attachLocal } from '../engine/open.ts'
 import { readIdentity } from './identity.ts'
-import { NO_GROUPS } from './no-groups.ts'
 import type { FromNet, ListenOrder, NetStart, ToNet } from './net-messages.ts'
 import { NetServer } from './net-server.ts'
 import { BrokerSettings } from './settings.ts'
@@ -34,12 +33,12 @@ function bindError(error: unknown, { host, port: wanted }: ListenOrder): VltavaE
 }
 
 async function serve(): Promise<void> {
-  const { transport } = await attachLocal(start.address, start.memoryBytes, () => undefined)
+  const { transport, groups } = await attachLocal(start.address, start.memoryBytes, () => undefined)
   const server = new NetServer({
     env: realEnv,
     net: realNet,
     transport,
-    groups: NO_GROUPS,
+    groups,
     settings: new BrokerSettings(start.settings),
     log: (level, message) => send({ type: 'log', line: { level, message } }),
   })

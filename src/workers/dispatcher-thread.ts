@@ -10,11 +10,23 @@
  * the dispatcher hears of a thread that is gone, and an attached thread of a dispatcher that is gone; a thread that is
  * only busy keeps its end. The port needs a way that can transfer one, and that leads through the main thread: while
  * that is blocked, lifelines arrive late, attaching does not.
+ *
+ * The group coordinator's thread is a child of this one and a client of the log over its own port; other clients get a
+ * port to it from here, over parentPort or their lifeline, and talk to it past this thread.
  */
-import { BroadcastChannel, MessagePort, parentPort, threadId, Worker, workerData } from 'node:worker_threads'
+import {
+  BroadcastChannel,
+  MessageChannel,
+  MessagePort,
+  parentPort,
+  threadId,
+  Worker,
+  workerData,
+} from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { realEnv } from '../base/env/real-env.ts'
 import { toErrorData, VltavaError } from '../base/errors.ts'
+import { CoordinatorKeeper, type CoordinatorThread } from './coordinator-keeper.ts'
 import { Dispatcher, type DispatcherOptions } from './dispatcher.ts'
 import { type FromDispatcher, type Lifeline, LOADED, logAddress, type ToDispatcher } from './messages.ts'
 import type { ThreadHandle, ThreadSpawner } from './supervised-shard.ts'
@@ -22,11 +34,13 @@ import type { ThreadHandle, ThreadSpawner } from './supervised-shard.ts'
 export interface DispatcherStart {
   readonly options: DispatcherOptions
   readonly logId: string
+  /** The group coordinator's thread: its file, as a URL, and what it is started with besides `isFirst`. */
+  readonly coordinator: { readonly file: string; readonly settings: Readonly<Record<string, string>> }
 }
 
 assert(parentPort !== null, 'dispatcher-thread runs as a worker')
 const port = parentPort
-const { options, logId } = workerData as DispatcherStart
+const { options, logId, coordinator } = workerData as DispatcherStart
 const address = logAddress(threadId, logId)
 const channel = new BroadcastChannel(address)
 
@@ -37,17 +51,19 @@ const LOAD_MS = 5000
  * all the same, bit by bit over the first minutes.
  */
 const YOUNG_GENERATION_MB = 6
+/** The coordinator's garbage is its requests; what it keeps grows with the groups. */
+const COORDINATOR_YOUNG_GENERATION_MB = 16
 
 /**
  * A thread is not ended while it loads its modules: Node reads them asynchronously, and leaves the files open that it
  * was just opening. A shard that cannot live would use up the descriptors of the process.
  */
-function spawn(file: string, data: unknown, name: string): ThreadHandle {
-  const worker = new Worker(new URL(file, import.meta.url), {
+function spawn(file: URL, data: unknown, name: string, youngGenerationMb = YOUNG_GENERATION_MB): SpawnedThread {
+  const worker = new Worker(file, {
     workerData: data,
     name,
     execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
   })
   const loaded = new Promise<void>((resolve) => {
     const timer = realEnv.timers.after(LOAD_MS, resolve)
@@ -63,6 +79,7 @@ function spawn(file: string, data: unknown, name: string): ThreadHandle {
     reason = `threw ${error.stack ?? error.message}`
   })
   return {
+    worker,
     post: (message) => worker.postMessage(message),
     onMessage: (listener) => void worker.on('message', (message) => message === LOADED || listener(message)),
     onEnd: (listener) =>
@@ -74,14 +91,72 @@ function spawn(file: string, data: unknown, name: string): ThreadHandle {
   }
 }
 
+interface SpawnedThread extends ThreadHandle {
+  readonly worker: Worker
+}
+
+const shardFile = new URL('./shard-thread.js', import.meta.url)
+const flusherFile = new URL('./flusher-thread.js', import.meta.url)
+
 const spawner: ThreadSpawner = {
-  shard: (start) => spawn('./shard-thread.js', start, `vltava-shard-${start.shardIndex}`),
-  flusher: (start) => spawn('./flusher-thread.js', start, 'vltava-flusher'),
+  shard: (start) => spawn(shardFile, start, `vltava-shard-${start.shardIndex}`),
+  flusher: (start) => spawn(flusherFile, start, 'vltava-flusher'),
+}
+
+/** The coordinator's thread while there is one: a client of the log that hears by its own port. */
+let coordinatorThread: SpawnedThread | undefined
+
+function startCoordinator(dispatcher: Dispatcher, isFirst: boolean): CoordinatorThread {
+  const file = new URL(coordinator.file)
+  const data = { settings: coordinator.settings, isFirst }
+  const thread = spawn(file, data, 'vltava-coordinator', COORDINATOR_YOUNG_GENERATION_MB)
+  coordinatorThread = thread
+  let clientId: string | undefined
+  let onPong: () => void = () => undefined
+  thread.onMessage((message) => {
+    const fromThread = message as ToDispatcher | { readonly type: 'pong' }
+    if (fromThread.type === 'pong') onPong()
+    else {
+      clientId = fromThread.clientId
+      dispatcher.receive(fromThread)
+    }
+  })
+  thread.onEnd(() => {
+    if (coordinatorThread === thread) coordinatorThread = undefined
+    if (clientId !== undefined) dispatcher.receive({ type: 'detach', clientId })
+  })
+  return {
+    connect(wantedBy) {
+      const { port1, port2 } = new MessageChannel()
+      thread.worker.postMessage({ type: 'client', port: port1 }, [port1])
+      deliverPort(wantedBy, port2)
+    },
+    ping: () => thread.post({ type: 'ping' }),
+    onPong: (listener) => {
+      onPong = listener
+    },
+    onEnd: (listener) => thread.onEnd(listener),
+    terminate: () => thread.terminate(),
+  }
+}
+
+/** Of attached threads, by client. Ports to the coordinator that came before their client's lifeline wait for it. */
+const lifelines = new Map<string, MessagePort>()
+const undelivered = new Map<string, MessagePort>()
+let openerId = ''
+
+function deliverPort(clientId: string, coordinatorPort: MessagePort): void {
+  const way = clientId === openerId ? port : lifelines.get(clientId)
+  const message = { type: 'coordinator', clientId, port: coordinatorPort } as const satisfies FromDispatcher
+  if (way !== undefined) way.postMessage(message, [coordinatorPort])
+  else if (clients.get(clientId) === 'attached') undelivered.set(clientId, coordinatorPort)
+  else coordinatorPort.close()
 }
 
 function send(message: FromDispatcher): void {
   port.postMessage(message)
   channel.postMessage(message)
+  coordinatorThread?.post(message)
   if (message.type !== 'closed') return
   timer?.cancel()
   channel.close()
@@ -94,7 +169,8 @@ let timer: { cancel(): void } | undefined
 const clients = new Map<string, 'attached' | 'left' | 'ended'>()
 
 /** Takes a message of the broadcast channel, on which this thread's answers come back to nobody. */
-function hear(dispatcher: Dispatcher, message: ToDispatcher | FromDispatcher): void {
+function hear(dispatcher: Dispatcher, keeper: CoordinatorKeeper, message: ToDispatcher | FromDispatcher): void {
+  if (message.type === 'groups' && clients.get(message.clientId) === 'attached') keeper.connect(message.clientId)
   if (message.type === 'attach') {
     if (clients.get(message.clientId) === 'ended') {
       clients.delete(message.clientId)
@@ -118,32 +194,53 @@ function leave(dispatcher: Dispatcher, clientId: string): void {
   dispatcher.receive({ type: 'detach', clientId })
 }
 
-function holdLifeline(dispatcher: Dispatcher, { clientId, lifeline }: Lifeline): void {
+function holdLifeline(dispatcher: Dispatcher, keeper: CoordinatorKeeper, { clientId, lifeline }: Lifeline): void {
+  lifelines.set(clientId, lifeline)
   // Its only message says that the client leaves, in order with the closing, which the broadcast channel is not.
   lifeline.on('message', () => leave(dispatcher, clientId))
   lifeline.on('close', () => {
+    lifelines.delete(clientId)
+    undelivered.delete(clientId)
+    keeper.forget(clientId)
     const state = clients.get(clientId)
     if (state === undefined) clients.set(clientId, 'ended')
     else clients.delete(clientId)
     if (state === 'attached') dispatcher.receive({ type: 'detach', clientId, isLost: true })
   })
   lifeline.unref()
+  const early = undelivered.get(clientId)
+  undelivered.delete(clientId)
+  if (early !== undefined) deliverPort(clientId, early)
 }
 
 /** The supervisor's clock. The port's listener keeps this thread alive, the timer need not. */
-function tickForever(dispatcher: Dispatcher): void {
+function tickForever(dispatcher: Dispatcher, keeper: CoordinatorKeeper): void {
   dispatcher.tick()
-  timer = realEnv.timers.after(Dispatcher.tickMs, () => tickForever(dispatcher))
+  keeper.tick()
+  timer = realEnv.timers.after(Dispatcher.tickMs, () => tickForever(dispatcher, keeper))
+}
+
+function receiveFromOpener(dispatcher: Dispatcher, keeper: CoordinatorKeeper, message: ToDispatcher): void {
+  if (message.type === 'attach') openerId = message.clientId
+  if (message.type === 'groups') keeper.connect(message.clientId)
+  // First: it appends, and the shards are about to close.
+  if (message.type === 'close') void keeper.stop()
+  dispatcher.receive(message)
 }
 
 try {
   const dispatcher = new Dispatcher(realEnv, options, spawner, send)
-  tickForever(dispatcher)
-  port.on('message', (message: ToDispatcher) => dispatcher.receive(message))
-  channel.onmessage = (event) => hear(dispatcher, (event as { data: ToDispatcher | FromDispatcher }).data)
+  const keeper = new CoordinatorKeeper(
+    realEnv,
+    (isFirst) => startCoordinator(dispatcher, isFirst),
+    (reason) => send({ type: 'coordinatorRestarted', reason }),
+  )
+  tickForever(dispatcher, keeper)
+  port.on('message', (message: ToDispatcher) => receiveFromOpener(dispatcher, keeper, message))
+  channel.onmessage = (event) => hear(dispatcher, keeper, (event as { data: ToDispatcher | FromDispatcher }).data)
   process.on('workerMessage', (message: unknown) => {
     if (!isLifeline(message)) return // The program may send anything to any thread.
-    if (message.address === address) holdLifeline(dispatcher, message)
+    if (message.address === address) holdLifeline(dispatcher, keeper, message)
     else message.lifeline.close()
   })
   await dispatcher.open()

@@ -128,6 +128,8 @@ export class Dispatcher {
       case 'request':
         this.#enqueue(() => this.#request(message))
         return
+      case 'groups':
+        return // The thread's business: see coordinator-keeper.ts.
       case 'close':
         this.#enqueue(() => this.#close())
         return

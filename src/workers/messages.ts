@@ -201,6 +201,8 @@ export type ToDispatcher =
       readonly requestId: number
       readonly request: ControlRequest
     }
+  /** Wants a port to the group coordinator, which is started if it is not there. Answered with 'coordinator'. */
+  | { readonly type: 'groups'; readonly clientId: string }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
 
 /** Sent to the dispatcher's thread by a thread that attaches: see dispatcher-thread.ts. */
@@ -251,6 +253,10 @@ export type FromDispatcher =
       readonly error?: ErrorData
     }
   | { readonly type: 'restarted'; readonly shardIndex: number; readonly epoch: number; readonly reason: string }
+  /** Sent to one client only; `port` leads to the group coordinator. */
+  | { readonly type: 'coordinator'; readonly clientId: string; readonly port: MessagePort }
+  /** The group coordinator ended and was started again. */
+  | { readonly type: 'coordinatorRestarted'; readonly reason: string }
   /** A client's thread ended without detaching; its memory was given back. */
   | { readonly type: 'lost'; readonly clientId: string }
   | { readonly type: 'closed'; readonly error?: ErrorData }

@@ -155,6 +155,10 @@ export class FakeTransport implements Transport {
     return [...this.#topics.values()]
   }
 
+  onTopics(): () => void {
+    return () => undefined
+  }
+
   reserve(sizeBytes: number): BatchMemory | undefined {
     if (this.usedBytes + sizeBytes > this.#memoryBytes) return undefined
     this.usedBytes += sizeBytes

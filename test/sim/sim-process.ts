@@ -10,6 +10,7 @@ import { fromErrorData, toErrorData, VltavaError } from '../../src/base/errors.t
 import { Log } from '../../src/client/log.ts'
 import { attachTransport } from '../../src/engine/attach.ts'
 import { Control } from '../../src/engine/control-link.ts'
+import { LocalGroupLink } from '../../src/engine/coordinator/local-group-link.ts'
 import type { LocalTransport } from '../../src/engine/local-transport.ts'
 import { Dispatcher, type DispatcherOptions } from '../../src/workers/dispatcher.ts'
 import type { FromDispatcher, ToDispatcher } from '../../src/workers/messages.ts'
@@ -142,7 +143,8 @@ export class SimProcess {
         return bell
       },
     )
-    return { label, transport, log: new Log(transport, env.clock, 'vltava:simulated') }
+    const groups = new LocalGroupLink(env, control, () => undefined)
+    return { label, transport, log: new Log(transport, env, 'vltava:simulated', groups) }
   }
 
   #post(message: ToDispatcher): void {

@@ -7,15 +7,19 @@
  * because the connection is marked closed before Node closes it.
  */
 import { createServer, type Server, type Socket } from 'node:net'
-import { native } from '../native.ts'
+import { native, systemError } from '../native.ts'
 import type { File } from './env.ts'
 import type { FileSendCounters, Net, NetConnection, NetEvents, NetListener } from './net.ts'
 
 /** Half-open connections are found by the kernel's probes, which begin after this. */
 const KEEP_ALIVE_MS = 60_000
 const BACKLOG = 511
+/** One sendfile call asks for no more, so that one connection with a deep buffer does not hold the thread. */
+const SEND_BYTES_MAX = 4 << 20
 /** Without sendfile: what is read and written at a time. */
 const COPY_BYTES = 256 << 10
+/** Negated, of Linux and of macOS. */
+const EAGAIN: ReadonlySet<number> = new Set([-11, -35])
 
 export class RealNet implements Net {
   readonly counters: FileSendCounters = { sentByKernelBytes: 0, copiedBytes: 0 }
@@ -104,9 +108,15 @@ class RealConnection implements NetConnection {
     this.#socket.resume()
   }
 
-  write(bytes: Uint8Array): void {
+  /**
+   * Straight to the kernel while nothing of Node's is queued, which costs a fifth of Node's own way; what the kernel
+   * does not take, errors included, is Node's to handle.
+   */
+  write(bytes: Uint8Array, hasMore = false): void {
     if (this.#isClosed) return
-    this.#socket.write(bytes, this.#onWritten)
+    const fd = native === undefined || this.#socket.writableLength > 0 ? undefined : descriptorOf(this.#socket)
+    const sent = fd === undefined ? 0 : Math.max(0, native!.send(fd, bytes, 0, bytes.length, hasMore))
+    if (sent < bytes.length) this.#socket.write(sent === 0 ? bytes : bytes.subarray(sent), this.#onWritten)
   }
 
   readonly #onWritten = (): void => {
@@ -121,13 +131,42 @@ class RealConnection implements NetConnection {
 
   sendFile(file: File, position: number, length: number, onSent: (error: Error | undefined) => void): void {
     this.#sending = { file, position, end: position + length, onSent }
-    if (this.#isClosed) queueMicrotask(() => this.#sent(new Error('the connection is closed')))
+    if (this.#isClosed) this.#sentLater(new Error('the connection is closed'))
     else if (this.#socket.writableLength === 0) this.#send()
   }
 
   #send(): void {
     const sending = this.#sending!
-    this.#copy(sending)
+    const fd = native === undefined ? undefined : descriptorOf(this.#socket)
+    if (fd === undefined) this.#copy(sending)
+    else this.#sendByKernel(sending, fd)
+  }
+
+  #sendByKernel(sending: Sending, fd: number): void {
+    const wanted = Math.min(sending.end - sending.position, SEND_BYTES_MAX)
+    const count = native!.sendfile(fd, sending.file.fd, sending.position, wanted)
+    if (count > 0) {
+      sending.position += count
+      this.#counters.sentByKernelBytes += count
+      if (sending.position === sending.end) {
+        this.#sentLater(undefined)
+        return
+      }
+    } else if (count === 0) {
+      this.#sentLater(new Error(`${sending.file.path} ended at byte ${sending.position}`))
+      return
+    } else if (!EAGAIN.has(count)) {
+      this.#sentLater(systemError(count, 'sendfile', sending.file.path))
+      return
+    }
+    const result = native!.awaitWritable(fd, () => {
+      if (this.#sending === sending && !this.#isClosed) this.#send()
+    })
+    if (result < 0) this.#sentLater(systemError(result, 'poll', sending.file.path))
+  }
+
+  #sentLater(error: Error | undefined): void {
+    queueMicrotask(() => this.#sent(error))
   }
 
   #copy(sending: Sending): void {
@@ -137,11 +176,11 @@ class RealConnection implements NetConnection {
     try {
       count = sending.file.read(bytes, 0, wanted, sending.position)
     } catch (error) {
-      queueMicrotask(() => this.#sent(error as Error))
+      this.#sentLater(error as Error)
       return
     }
     if (count === 0) {
-      queueMicrotask(() => this.#sent(new Error(`${sending.file.path} ended at byte ${sending.position}`)))
+      this.#sentLater(new Error(`${sending.file.path} ended at byte ${sending.position}`))
       return
     }
     sending.position += count

@@ -136,6 +136,10 @@ export class AckProbe implements Transport {
     return this.#inner.topics()
   }
 
+  onTopics(listener: () => void): () => void {
+    return this.#inner.onTopics(listener)
+  }
+
   wait(isReady: () => boolean, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     return this.#inner.wait(isReady, timeoutMs, signal)
   }

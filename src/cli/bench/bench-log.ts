@@ -5,7 +5,8 @@
 import { availableParallelism } from 'node:os'
 import { realEnv } from '../../base/env/real-env.ts'
 import { Log } from '../../client/log.ts'
-import { attachLocal, openLocal } from '../../engine/open.ts'
+import { attachLocal, openLocal, type OpenedLocal } from '../../engine/open.ts'
+import type { GroupLink } from '../../protocol/group-link.ts'
 import type { Transport } from '../../protocol/transport.ts'
 
 /** As open() of the package has it. */
@@ -20,15 +21,18 @@ export class BenchLog implements AsyncDisposable {
   readonly transport: Transport
   readonly address: string
 
-  private constructor(transport: Transport, address: string) {
+  readonly #groups: GroupLink
+
+  private constructor({ transport, groups, address }: OpenedLocal) {
     this.transport = transport
+    this.#groups = groups
     this.address = address
-    this.log = new Log(transport, realEnv.clock, address)
+    this.log = new Log(transport, realEnv, address, groups)
   }
 
   /** Rejects with VltavaError DIRECTORY_*. */
   static async open(directory: string): Promise<BenchLog> {
-    const { transport, address } = await openLocal(
+    const opened = await openLocal(
       {
         directory,
         shards: shardCount(),
@@ -38,17 +42,16 @@ export class BenchLog implements AsyncDisposable {
       },
       () => undefined,
     )
-    return new BenchLog(transport, address)
+    return new BenchLog(opened)
   }
 
   static async attach(address: string): Promise<BenchLog> {
-    const { transport } = await attachLocal(address, MEMORY_BYTES, () => undefined)
-    return new BenchLog(transport, address)
+    return new BenchLog(await attachLocal(address, MEMORY_BYTES, () => undefined))
   }
 
   /** A Log over another transport, such as a probe, that leads to this one. */
   over(transport: Transport): Log {
-    return new Log(transport, realEnv.clock, this.address)
+    return new Log(transport, realEnv, this.address, this.#groups)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

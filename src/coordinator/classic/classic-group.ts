@@ -85,6 +85,7 @@ export class ClassicGroup {
   moveTo(state: ClassicState): void {
     this.state = state
     this.stateTimestampMs = this.seat.services.wallMs
+    this.seat.services.noteChange(this.seat.groupId)
   }
 
   staticMemberId(instanceId: string): string | undefined {

@@ -96,6 +96,7 @@ export class ConsumerGroup {
   }
 
   apply(change: ConsumerGroupChange): void {
+    this.seat.services.noteChange(this.seat.groupId)
     switch (change.kind) {
       case 'epoch':
         this.epoch = change.value?.epoch ?? 0

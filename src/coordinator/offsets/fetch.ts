@@ -43,6 +43,13 @@ export function fetchOffsets(
   return response
 }
 
+const NO_TOPICS: TopicCatalogue = { byName: () => undefined, byId: () => undefined, all: () => [] }
+
+/** What is answered where no coordinator can be asked. */
+export function refuseFetch(request: OffsetFetchRequest, apiVersion: number, errorCode: number): OffsetFetchResponse {
+  return fetchOffsets(request, apiVersion, NO_TOPICS, () => undefined, errorCode)
+}
+
 function groupOf({ groupId, topics }: OffsetFetchRequest): AskedGroup {
   const asked = topics?.map(({ name, partitionIndexes }) => ({ name, partitionIndexes, topicId: ZERO_UUID }))
   return { groupId, memberId: null, memberEpoch: -1, topics: asked ?? null }
