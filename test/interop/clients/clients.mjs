@@ -7,6 +7,8 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { javaCommand } from '../kafka/java.mjs'
+import { verifiableMember } from './java-tools.mjs'
+import { kcatMember } from './kcat.mjs'
 import { CACHE } from './peers.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
@@ -48,6 +50,8 @@ export const STEPS = [
  * @property {string[]} steps what it can of STEPS, and steps of its own
  * @property {string[]} errors steps that end in an error with Apache Kafka too
  * @property {('classic' | 'consumer')[]} protocols of its consumer groups
+ * @property {{ start: Function, translate: Function }} [member] where the member is another program, which says things
+ *   in its own way
  */
 
 /** @type {Client[]} */
@@ -94,5 +98,41 @@ export const CLIENTS = [
     steps: [...STEPS, 'producers', 'log-dirs'],
     errors: ['create-again'],
     protocols: ['classic', 'consumer'],
+  },
+  {
+    name: 'franz-go',
+    peers: ['go'],
+    start: () => [join(CACHE, 'go/franz-go')],
+    steps: [...STEPS, 'producers', 'leader-epochs', 'log-dirs'],
+    errors: ['create-again'],
+    protocols: ['classic', 'consumer'],
+  },
+  {
+    name: 'kcat',
+    peers: ['debian', 'java'],
+    start: () => [process.execPath, join(HERE, 'kcat.mjs')],
+    steps: [
+      'describe',
+      ...STEPS.filter((step) => /^(produce|consume)-/.test(step)),
+      ...['idempotent', 'log-append-time', 'commit-resume', 'offsets-for-times'],
+      ...['error-unknown-topic', 'error-too-large'],
+    ],
+    errors: [],
+    protocols: ['classic'],
+    member: kcatMember,
+  },
+  {
+    name: 'java-tools',
+    peers: ['java'],
+    start: () => [process.execPath, join(HERE, 'java-tools.mjs')],
+    steps: [
+      ...['create', 'create-again', 'describe', 'configs', 'configs-alter', 'quotas'],
+      ...['verifiable-producer', 'verifiable-consumer', 'console', 'offsets', 'offsets-max-timestamp'],
+      ...['groups-list', 'group-describe', 'group-reset', 'delete-records', 'add-partitions', 'log-dirs'],
+      ...['api-versions', 'performance', 'group-delete', 'topic-delete', 'error-illegal-name', 'error-invalid-config'],
+    ],
+    errors: [],
+    protocols: ['classic', 'consumer'],
+    member: verifiableMember,
   },
 ]

@@ -48,7 +48,7 @@ export async function runGroup(client, bootstrap, protocol) {
   const seen = new Set()
   const members = []
   const join = () => {
-    const program = start(client, ['member', bootstrap, group, topic, protocol])
+    const program = startMember(client, [bootstrap, group, topic, protocol])
     const member = { program, assigned: [], errors: [] }
     program.onLine = (line) => {
       if (line.assigned) member.assigned = line.assigned
@@ -120,16 +120,30 @@ function waitFor(isReached, members) {
 /** @param {import('./clients.mjs').Client} client @param {string[]} args */
 function start(client, args) {
   const [command, ...before] = client.start()
-  const child = spawn(command, [...before, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const stderr = []
-  child.stderr.on('data', (chunk) => stderr.push(chunk))
+  return watch(spawn(command, [...before, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }), parseLine)
+}
+
+function startMember(client, args) {
+  if (client.member === undefined) return start(client, ['member', ...args])
+  const { command, args: all, env, state } = client.member.start(...args)
+  const child = spawn(command, all, { stdio: ['ignore', 'pipe', 'pipe'], env })
+  return watch(child, (line) => client.member.translate(line, state))
+}
+
+function parseLine(line) {
+  return line.startsWith('{') ? JSON.parse(line) : undefined
+}
+
+/** Both streams are read line by line: what `parse` makes nothing of is kept for whoever looks for a reason. */
+function watch(child, parse) {
+  const others = []
   const killNow = () => child.kill('SIGKILL')
   process.once('exit', killNow)
   const program = {
     child,
     onLine: () => {},
     afterLine: () => {},
-    stderr: () => Buffer.concat(stderr).toString('utf8'),
+    stderr: () => others.join('\n'),
     ended: once(child, 'close').then(([code, signal]) => {
       process.removeListener('exit', killNow)
       return String(code ?? signal)
@@ -141,11 +155,13 @@ function start(client, args) {
       clearTimeout(timer)
     },
   }
-  createInterface({ input: child.stdout }).on('line', (line) => {
-    const isOurs = line.startsWith('{')
-    if (!isOurs) return void stderr.push(Buffer.from(`stdout: ${line}\n`))
-    program.onLine(JSON.parse(line))
-    program.afterLine()
-  })
+  for (const input of [child.stdout, child.stderr]) {
+    createInterface({ input }).on('line', (line) => {
+      const parsed = parse(line)
+      if (parsed === undefined) return void others.push(line)
+      program.onLine(parsed)
+      program.afterLine()
+    })
+  }
   return program
 }

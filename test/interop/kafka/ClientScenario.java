@@ -46,7 +46,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
  * Kafka's own Java client in test/interop/clients: `scenario BOOTSTRAP PREFIX`, `member BOOTSTRAP GROUP TOPIC PROTOCOL`,
- * `fill BOOTSTRAP TOPIC COUNT PARTITIONS`. The README there says what each step does. One JSON object a line.
+ * `fill BOOTSTRAP TOPIC COUNT PARTITIONS`, `create BOOTSTRAP TOPIC...`. The README there says what each step does. One JSON object a line.
  */
 public final class ClientScenario {
     private static final long T0 = 1_700_000_000_000L;
@@ -74,6 +74,7 @@ public final class ClientScenario {
         switch (args[0]) {
             case "scenario" -> new ClientScenario(args[1], args[2]).run();
             case "member" -> member(args[1], args[2], args[3], args[4]);
+            case "create" -> createAll(args[1], Arrays.copyOfRange(args, 2, args.length));
             default -> fill(args[1], args[2], Integer.parseInt(args[3]), Integer.parseInt(args[4]));
         }
     }
@@ -723,6 +724,22 @@ public final class ClientScenario {
         } catch (org.apache.kafka.common.errors.WakeupException asked) {
             consumer.close();
         }
+    }
+
+    /** For clients that cannot: topics, each as NAME:PARTITIONS or NAME:PARTITIONS:KEY=VALUE. */
+    private static void createAll(String bootstrap, String[] topics) throws Exception {
+        List<NewTopic> wanted = new ArrayList<>();
+        for (String each : topics) {
+            String[] parts = each.split("[:=]");
+            Map<String, String> configs = parts.length > 2 ? Map.of(parts[2], parts[3]) : Map.of();
+            wanted.add(new NewTopic(parts[0], Integer.parseInt(parts[1]), (short) 1).configs(configs));
+        }
+        try (Admin admin = Admin.create(Map.<String, Object>of("bootstrap.servers", bootstrap))) {
+            Set<String> there = admin.listTopics().names().get();
+            wanted.removeIf(topic -> there.contains(topic.name()));
+            admin.createTopics(wanted).all().get();
+        }
+        say(object("created", wanted.size()));
     }
 
     /** Writes to all partitions in turn; makes the topic if it is not there. */
