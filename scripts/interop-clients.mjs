@@ -13,15 +13,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -48,7 +40,7 @@ process.exitCode = main()
 function main() {
   mkdirSync(CACHE, { recursive: true })
   for (const [name, { install, sources }] of Object.entries(PEERS)) {
-    const wanted = fingerprint(sources)
+    const wanted = fingerprint(install, sources)
     const ready = join(CACHE, name, '.ready')
     if (existsSync(ready) && readFileSync(ready, 'utf8') === wanted) {
       console.log(`interop-clients: ${name} is in .interop/clients/${name}`)
@@ -84,7 +76,14 @@ function installNode(target) {
 function installPython(target) {
   run('python3', ['-m', 'venv', target])
   const pip = join(target, 'bin/pip')
-  run(pip, ['install', '--quiet', '--only-binary=:all:', '--disable-pip-version-check', '-r', join(SOURCE, 'requirements.txt')])
+  run(pip, [
+    'install',
+    '--quiet',
+    '--only-binary=:all:',
+    '--disable-pip-version-check',
+    '-r',
+    join(SOURCE, 'requirements.txt'),
+  ])
 }
 
 /** Downloads and unpacks; apt's lists are private copies, so neither root nor a changed system is needed. */
@@ -106,7 +105,11 @@ function installDebian(target) {
   run('tar', ['-xf', archive, '--strip-components=1'], { cwd: source })
   // Made by its configure script, and included, but of no use to this one program.
   writeFileSync(join(source, 'config.h'), '')
-  const libraries = join(root, 'usr/lib', readdirSync(join(root, 'usr/lib')).find((name) => name.includes('linux')))
+  const libraries = join(
+    root,
+    'usr/lib',
+    readdirSync(join(root, 'usr/lib')).find((name) => name.includes('linux')),
+  )
   const flags = ['-O2', '-w', '-Isrc', `-I${join(root, 'usr/include')}`, `-L${libraries}`, `-Wl,-rpath,${libraries}`]
   const files = ['-o', join(target, 'rdkafka_performance'), 'examples/rdkafka_performance.c']
   run('gcc', [...flags, ...files, '-lrdkafka', '-lpthread', '-lm'], { cwd: source })
@@ -120,7 +123,8 @@ function installDebian(target) {
 function privateApt(target) {
   const apt = join(target, 'apt')
   const parts = join(apt, 'sources')
-  for (const name of ['sources', 'lists/partial', 'cache/archives/partial']) mkdirSync(join(apt, name), { recursive: true })
+  for (const name of ['sources', 'lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(apt, name), { recursive: true })
   const given = ['/etc/apt/sources.list', ...filesIn('/etc/apt/sources.list.d')].filter((path) => existsSync(path))
   given
     .filter((path) => /\.(list|sources)$/.test(path))
@@ -170,8 +174,9 @@ function filesIn(folder) {
   return existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []
 }
 
-function fingerprint(sources) {
-  const hash = createHash('sha256').update(readFileSync(fileURLToPath(import.meta.url)))
+/** What a peer is made from: its sources, and how it is installed. */
+function fingerprint(install, sources) {
+  const hash = createHash('sha256').update(`${install} ${DEBIAN_PACKAGES} ${GO_BOOTSTRAP}`)
   for (const name of sources) hash.update(readFileSync(join(SOURCE, name)))
   return hash.digest('hex')
 }

@@ -50,6 +50,7 @@ export const STEPS = [
  * @property {string[]} steps what it can of STEPS, and steps of its own
  * @property {string[]} errors steps that end in an error with Apache Kafka too
  * @property {('classic' | 'consumer')[]} protocols of its consumer groups
+ * @property {boolean} [stampsByClock] its records have the time at which they were written, not one of the scenario
  * @property {{ start: Function, translate: Function }} [member] where the member is another program, which says things
  *   in its own way
  */
@@ -120,6 +121,7 @@ export const CLIENTS = [
     errors: [],
     protocols: ['classic'],
     member: kcatMember,
+    stampsByClock: true,
   },
   {
     name: 'java-tools',

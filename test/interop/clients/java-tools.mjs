@@ -89,7 +89,12 @@ async function scenario(bootstrap, prefix) {
     await step('describe', () => topics('--describe', '--topic', main))
     await step('configs', async () => (await configs('--describe', '--all', ...ofMain)).sort())
     await step('configs-alter', async () => ({
-      set: await configs('--alter', '--add-config', 'retention.bytes=123456,cleanup.policy=[compact,delete]', ...ofMain),
+      set: await configs(
+        '--alter',
+        '--add-config',
+        'retention.bytes=123456,cleanup.policy=[compact,delete]',
+        ...ofMain,
+      ),
       after: await configs('--describe', ...ofMain),
       unset: await configs('--alter', '--delete-config', 'retention.bytes', ...ofMain),
       unknown: await configs('--alter', '--add-config', 'no.such.config=1', ...ofMain),
@@ -104,7 +109,9 @@ async function scenario(bootstrap, prefix) {
     })
     await step('verifiable-producer', async () => {
       const { stdout, exitCode } = await run('VerifiableProducer', ['--topic', main, '--max-messages', '1000', '--acks', '-1']) // prettier-ignore
-      const acked = stdout.split('\n').flatMap((line) => (line.includes('producer_send_success') ? [JSON.parse(line)] : []))
+      const acked = stdout
+        .split('\n')
+        .flatMap((line) => (line.includes('producer_send_success') ? [JSON.parse(line)] : []))
       return { exitCode, acked: acked.length, values: new Set(acked.map(({ value }) => value)).size }
     })
     await step('verifiable-consumer', async () => {
@@ -205,7 +212,9 @@ async function scenario(bootstrap, prefix) {
       again: await topics('--delete', '--topic', main),
     }))
     await step('error-illegal-name', () => topics('--create', '--topic', 'a b', '--partitions', '1'))
-    await step('error-invalid-config', () => topics('--create', '--topic', `${prefix}-bad`, '--config', 'retention.ms=soon'))
+    await step('error-invalid-config', () =>
+      topics('--create', '--topic', `${prefix}-bad`, '--config', 'retention.ms=soon'),
+    )
   } finally {
     rmSync(work, { recursive: true, force: true })
   }

@@ -354,9 +354,7 @@ function asRecord(partition, { offset, timestamp, key, value, headers }) {
 
 async function member(bootstrap, group, topic) {
   const consumer = connect(bootstrap).consumer({ groupId: group, ...GROUP_CONFIG })
-  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) =>
-    say({ assigned: payload.memberAssignment[topic] ?? [] }),
-  )
+  consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => say({ assigned: payload.memberAssignment[topic] ?? [] }))
   await consumer.connect()
   await consumer.subscribe({ topic, fromBeginning: true })
   await consumer.run({

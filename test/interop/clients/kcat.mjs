@@ -73,7 +73,12 @@ async function scenario(bootstrap, prefix) {
   }
   const codecTopics = CODECS.map((codec) => `${prefix}-${codec}:${PARTITIONS}`)
   const others = [`${prefix}-idem:3`, `${prefix}-one:1`, `${prefix}-small:1:max.message.bytes=2000`]
-  await createTopics(bootstrap, ...codecTopics, ...others, `${prefix}-append-time:1:message.timestamp.type=LogAppendTime`)
+  await createTopics(
+    bootstrap,
+    ...codecTopics,
+    ...others,
+    `${prefix}-append-time:1:message.timestamp.type=LogAppendTime`,
+  )
 
   await step('describe', async () => {
     const { brokers, topics } = JSON.parse(await kcat(bootstrap, ['-L', '-J', '-t', `${prefix}-none`]))
@@ -87,7 +92,19 @@ async function scenario(bootstrap, prefix) {
     await step(`produce-${codec}`, async () => {
       for (const acks of ACKS) {
         for (let partition = 0; partition < PARTITIONS; partition++) {
-          const settings = ['-p', String(partition), '-z', codec, '-X', `acks=${acks}`, '-K', ':', '-Z', '-H', `acks=${acks}`]
+          const settings = [
+            '-p',
+            String(partition),
+            '-z',
+            codec,
+            '-X',
+            `acks=${acks}`,
+            '-K',
+            ':',
+            '-Z',
+            '-H',
+            `acks=${acks}`,
+          ]
           await produce(topic, settings, lines(codec, acks, partition).join('\n'))
         }
       }

@@ -62,7 +62,10 @@ async function scenario(bootstrap, prefix) {
   /** Sent to a partition without a leader yet, this client sends all it had again, to the others too. */
   const createReady = async (topic, partitions, configs) => {
     await create(topic, partitions, configs)
-    const partitionsAtEnd = Array.from({ length: partitions }, (_, partitionIndex) => ({ partitionIndex, timestamp: -1n }))
+    const partitionsAtEnd = Array.from({ length: partitions }, (_, partitionIndex) => ({
+      partitionIndex,
+      timestamp: -1n,
+    }))
     const ask = () => admin.listOffsets({ topics: [{ name: topic, partitions: partitionsAtEnd }] })
     await until(async () => (await outcomeOf(ask)) === 'ok', 'leaders')
   }
@@ -123,7 +126,14 @@ async function scenario(bootstrap, prefix) {
         .sort(([a], [b]) => (a < b ? -1 : 1))
         .map(([name, e]) => [
           name,
-          [e.value, e.configSource, e.readOnly, e.isSensitive, e.configType, e.synonyms.map((each) => Object.values(each))],
+          [
+            e.value,
+            e.configSource,
+            e.readOnly,
+            e.isSensitive,
+            e.configType,
+            e.synonyms.map((each) => Object.values(each)),
+          ],
         ]),
     ),
   )
@@ -226,8 +236,7 @@ async function scenario(bootstrap, prefix) {
     return offsets
   })
   await step('groups-list', async () => {
-    const mine = async (filter) =>
-      [...(await admin.listGroups(filter)).values()].filter(({ id }) => id === group)
+    const mine = async (filter) => [...(await admin.listGroups(filter)).values()].filter(({ id }) => id === group)
     return {
       all: await mine({}),
       empty: await mine({ states: ['EMPTY'] }),
@@ -256,8 +265,7 @@ async function scenario(bootstrap, prefix) {
     return { after, deleted: await listed(), unknownTopic: await outcomeOf(() => set(missing)) }
   })
   await step('delete-records', async () => {
-    const trim = (offset) =>
-      admin.deleteRecords({ topics: [{ name: plain, partitions: [{ partition: 0, offset }] }] })
+    const trim = (offset) => admin.deleteRecords({ topics: [{ name: plain, partitions: [{ partition: 0, offset }] }] })
     const [{ partitions }] = await trim(20n)
     return { lowWatermark: partitions[0].lowWatermark, beyond: await outcomeOf(() => trim(1_000_000n)) }
   })
@@ -300,7 +308,8 @@ async function scenario(bootstrap, prefix) {
   await step('error-too-large', async () => {
     const topic = `${prefix}-small`
     await createReady(topic, 1, { 'max.message.bytes': '2000' })
-    const deliver = (size, options) => outcomeOf(() => send([{ topic, partition: 0, value: Buffer.alloc(size) }], options))
+    const deliver = (size, options) =>
+      outcomeOf(() => send([{ topic, partition: 0, value: Buffer.alloc(size) }], options))
     return {
       plain: await deliver(3000),
       allowed: await deliver(1000),
@@ -349,9 +358,7 @@ async function member(bootstrap, group, topic, protocol) {
     groupId: group,
     autocommit: false,
     maxWaitTime: 200,
-    ...(protocol === 'consumer'
-      ? { groupProtocol: 'consumer' }
-      : { sessionTimeout: 6000, heartbeatInterval: 500 }),
+    ...(protocol === 'consumer' ? { groupProtocol: 'consumer' } : { sessionTimeout: 6000, heartbeatInterval: 500 }),
   })
   const tell = () => {
     const mine = (consumer.assignments ?? []).find((each) => each.topic === topic)

@@ -30,16 +30,25 @@ export const SETTINGS = {
  * @property {() => string} log what it has printed
  */
 
-/** @param {string} dir @param {Record<string, string>} [settings] @returns {Promise<Server>} */
-export async function startKafka(dir, settings = SETTINGS) {
-  const broker = await startBroker({ dir, config: settings })
+/**
+ * @typedef {object} ServerOptions
+ * @property {Record<string, string>} [settings]
+ * @property {number} [port] 0, the default, takes a free one
+ * @property {string} [heap] of Kafka's JVM, as `1g`
+ * @property {string} [advertise] Vltava only: what clients are told to connect to
+ */
+
+/** @param {string} dir @param {ServerOptions} [options] @returns {Promise<Server>} */
+export async function startKafka(dir, { settings = SETTINGS, port = 0, heap } = {}) {
+  const broker = await startBroker({ dir, port, config: settings, ...(heap === undefined ? {} : { heap }) })
   return { bootstrap: broker.bootstrap, pid: broker.pid, stop: () => broker.stop(), log: broker.log }
 }
 
-/** @param {string} dir @param {Record<string, string>} [settings] @returns {Promise<Server>} */
-export async function startVltava(dir, settings = SETTINGS) {
+/** @param {string} dir @param {ServerOptions} [options] @returns {Promise<Server>} */
+export async function startVltava(dir, { settings = SETTINGS, port = 0, advertise } = {}) {
   mkdirSync(dir, { recursive: true })
-  const args = ['serve', '--data', join(dir, 'data'), '--listen', '127.0.0.1:0', '--json']
+  const args = ['serve', '--data', join(dir, 'data'), '--listen', `127.0.0.1:${port}`, '--json']
+  if (advertise !== undefined) args.push('--advertise', advertise)
   for (const [name, value] of Object.entries(settings)) args.push('-X', `${name}=${value}`)
   const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
   const killNow = () => child.kill('SIGKILL')
@@ -54,9 +63,9 @@ export async function startVltava(dir, settings = SETTINGS) {
   const line = await Promise.race([once(createInterface({ input: child.stdout }), 'line'), ended.then(() => undefined)])
   clearTimeout(timer)
   if (line === undefined) throw new Error(`vltava serve ended before it was ready:\n${log}`)
-  const [{ host, port }] = JSON.parse(line[0]).listeners
+  const [bound] = JSON.parse(line[0]).listeners
   return {
-    bootstrap: `${host}:${port}`,
+    bootstrap: `${bound.host}:${bound.port}`,
     pid: child.pid,
     log: () => log,
     async stop() {

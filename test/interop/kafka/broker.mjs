@@ -53,17 +53,17 @@ const DEFAULTS = {
 
 /**
  * Formats `dir` if it is new, starts a broker on it and waits until it serves.
- * @param {{ dir: string, port?: number, config?: Record<string, string> }} options port 0, the default, takes a free
- *   one; `config` goes over the defaults
+ * @param {{ dir: string, port?: number, config?: Record<string, string>, heap?: string }} options port 0, the default,
+ *   takes a free one; `config` goes over the defaults; `heap` is the JVM's largest
  * @returns {Promise<Broker>}
  */
-export async function startBroker({ dir, port = 0, config = {} }) {
+export async function startBroker({ dir, port = 0, config = {}, heap = '512m' }) {
   const dataDir = join(dir, 'data')
   const clientPort = port === 0 ? await freePort() : port
   const properties = propertiesFile(dir, clientPort, await freePort(), config)
   if (!existsSync(join(dataDir, 'meta.properties'))) await format(properties)
 
-  const flags = [...logFlags('info'), '-Xms128m', '-Xmx512m']
+  const flags = [...logFlags('info'), '-Xms128m', `-Xmx${heap}`]
   const child = spawnJava('BrokerMain', [properties], flags)
   const lines = watchLines(child, join(dir, 'broker.log'))
   const killNow = () => child.kill('SIGKILL')

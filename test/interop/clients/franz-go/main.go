@@ -403,7 +403,11 @@ func (s *scenario) committed(group string) (any, error) {
 	offsets, err := s.admin.FetchOffsets(ctx(), group)
 	found := []string{}
 	for _, at := range offsets.Sorted() {
-		found = append(found, fmt.Sprintf("%d: %d '%s' %s", at.Partition, at.At, at.Metadata, name(at.Err)))
+		metadata := at.Metadata
+		if strings.HasPrefix(metadata, "kgo-") {
+			metadata = "(member id)"
+		}
+		found = append(found, fmt.Sprintf("%d: %d '%s' %s", at.Partition, at.At, metadata, name(at.Err)))
 	}
 	return found, err
 }
@@ -631,8 +635,7 @@ func (s *scenario) illegalCreations() (any, error) {
 func (s *scenario) client(opts ...kgo.Opt) *kgo.Client { return newClient(s.bootstrap, opts...) }
 
 func newClient(bootstrap string, opts ...kgo.Opt) *kgo.Client {
-	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(bootstrap), kgo.RetryTimeout(wait),
-		kgo.RecordDeliveryTimeout(wait)}, opts...)...)
+	client, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(bootstrap), kgo.RetryTimeout(wait)}, opts...)...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
