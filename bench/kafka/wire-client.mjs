@@ -101,5 +101,5 @@ export function makeBatch(count, size) {
   builder.open(bytes, new DataView(bytes.buffer), 0, bytes.length)
   const value = new Uint8Array(size).fill(120)
   for (let i = 0; i < count; i++) builder.append(Date.now(), null, value, NO_HEADERS)
-  return bytes.subarray(0, builder.close({ producerId: -1, producerEpoch: -1, baseSequence: -1, compression: 'none' }))
+  return bytes.subarray(0, builder.close('none', undefined, 0))
 }

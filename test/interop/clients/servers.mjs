@@ -34,13 +34,13 @@ export const SETTINGS = {
  * @typedef {object} ServerOptions
  * @property {Record<string, string>} [settings]
  * @property {number} [port] 0, the default, takes a free one
- * @property {string} [heap] of Kafka's JVM, as `1g`
+ * @property {string[]} [jvmFlags] of Kafka
  * @property {string} [advertise] Vltava only: what clients are told to connect to
  */
 
 /** @param {string} dir @param {ServerOptions} [options] @returns {Promise<Server>} */
-export async function startKafka(dir, { settings = SETTINGS, port = 0, heap } = {}) {
-  const broker = await startBroker({ dir, port, config: settings, ...(heap === undefined ? {} : { heap }) })
+export async function startKafka(dir, { settings = SETTINGS, port = 0, jvmFlags } = {}) {
+  const broker = await startBroker({ dir, port, config: settings, jvmFlags })
   return { bootstrap: broker.bootstrap, pid: broker.pid, stop: () => broker.stop(), log: broker.log }
 }
 

@@ -12,10 +12,11 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { logFlags, runJava, spawnJava } from './java.mjs'
+import { logFlags, QUICK_JVM, runJava, spawnJava } from './java.mjs'
 
 const CLUSTER_ID = 'VltavaInteropTestsAAAA'
 const STARTED = /Kafka Server started/
+const TEST_JVM = [...QUICK_JVM, '-Xms128m', '-Xmx512m']
 const START_TIMEOUT_MS = 90_000
 const STOP_TIMEOUT_MS = 60_000
 
@@ -53,18 +54,17 @@ const DEFAULTS = {
 
 /**
  * Formats `dir` if it is new, starts a broker on it and waits until it serves.
- * @param {{ dir: string, port?: number, config?: Record<string, string>, heap?: string }} options port 0, the default,
- *   takes a free one; `config` goes over the defaults; `heap` is the JVM's largest
+ * @param {{ dir: string, port?: number, config?: Record<string, string>, jvmFlags?: string[] }} options port 0, the
+ *   default, takes a free one; `config` goes over the defaults
  * @returns {Promise<Broker>}
  */
-export async function startBroker({ dir, port = 0, config = {}, heap = '512m' }) {
+export async function startBroker({ dir, port = 0, config = {}, jvmFlags = TEST_JVM }) {
   const dataDir = join(dir, 'data')
   const clientPort = port === 0 ? await freePort() : port
   const properties = propertiesFile(dir, clientPort, await freePort(), config)
   if (!existsSync(join(dataDir, 'meta.properties'))) await format(properties)
 
-  const flags = [...logFlags('info'), '-Xms128m', `-Xmx${heap}`]
-  const child = spawnJava('BrokerMain', [properties], flags)
+  const child = spawnJava('BrokerMain', [properties], [...logFlags('info'), ...jvmFlags])
   const lines = watchLines(child, join(dir, 'broker.log'))
   const killNow = () => child.kill('SIGKILL')
   process.once('exit', killNow)
