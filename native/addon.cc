@@ -1,19 +1,20 @@
 // The engine's whole native surface: one system call per function, and crc32c.
 //
-//  export       does                             returns                blocks            called by
-//  -----------  -------------------------------  ---------------------  ----------------  --------------
-//  mmap         mmap(2) PROT_READ, MAP_SHARED    Uint8Array, or -errno  no                any reader
-//  munmap       detaches the view, munmap(2)     0, or -errno           no                its mapper
-//  sendfile     sendfile(2)                      count, or -errno       disk, cold pages  net
-//  fdatasync    fdatasync(2), macOS F_FULLFSYNC  0, or -errno           disk              shard
-//  flock        flock(2) LOCK_EX | LOCK_NB       0, or -errno           no                open()
-//  awaitWritable  see writable.cc: one callback  0, or -errno           no                net
-//  send         send(2) MSG_NOSIGNAL, MSG_MORE   count, or -errno       no                net
-//  shutdown     shutdown(2) SHUT_RDWR            0, or -errno           no                net
-//  crc32c       CRC instruction, in crc32c.cc    0 .. 2^32 - 1          CPU               any
-//  mappedCount  live maps of the process         count                  no                features, tests
-//  mappedBytes  their bytes                      bytes                  no                features, tests
-//  sigbusCount  guarded faults, in mapping.cc    count                  no                features, tests
+//  export         does                             returns                blocks            called by
+//  -------------  -------------------------------  ---------------------  ----------------  --------------
+//  mmap           mmap(2) PROT_READ, MAP_SHARED    Uint8Array, or -errno  no                any reader
+//  munmap         detaches the view, munmap(2)     0, or -errno           no                its mapper
+//  sendfile       sendfile(2)                      count, or -errno       disk, cold pages  net
+//  send           send(2) MSG_DONTWAIT, MSG_MORE   count, or -errno       no                net
+//  awaitWritable  polls a dup(2), see writable.cc  0, or -errno           no                net
+//  dup            fcntl(2) F_DUPFD_CLOEXEC         fd, or -errno          no                net
+//  shutdown       shutdown(2) SHUT_RDWR            0, or -errno           no                net
+//  fdatasync      fdatasync(2), macOS F_FULLFSYNC  0, or -errno           disk              shard
+//  flock          flock(2) LOCK_EX | LOCK_NB       0, or -errno           no                open()
+//  crc32c         CRC instruction, in crc32c.cc    0 .. 2^32 - 1          CPU               any
+//  mappedCount    live maps of the process         count                  no                features, tests
+//  mappedBytes    their bytes                      bytes                  no                features, tests
+//  sigbusCount    guarded faults, in mapping.cc    count                  no                features, tests
 //
 // Rules: no state but the table of maps (mapping.cc), no threads, no callbacks but awaitWritable's, no C++ exceptions,
 // no strings.
@@ -245,6 +246,13 @@ Napi::Value Flock(const Napi::CallbackInfo& info) {
   return Result(info, flock(fd, LOCK_EX | LOCK_NB));
 }
 
+Napi::Value Dup(const Napi::CallbackInfo& info) {
+  int fd;
+  if (!ReadFd(info, 0, &fd)) return Refuse(info);
+  const int duplicate = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return Napi::Number::New(info.Env(), duplicate < 0 ? -errno : duplicate);
+}
+
 Napi::Value Shutdown(const Napi::CallbackInfo& info) {
   int fd;
   if (!ReadFd(info, 0, &fd)) return Refuse(info);
@@ -293,6 +301,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("awaitWritable", Napi::Function::New<AwaitWritable>(env));
   exports.Set("fdatasync", Napi::Function::New<Fdatasync>(env));
   exports.Set("flock", Napi::Function::New<Flock>(env));
+  exports.Set("dup", Napi::Function::New<Dup>(env));
   exports.Set("shutdown", Napi::Function::New<Shutdown>(env));
   exports.Set("mappedCount", Napi::Function::New<Count<vltava::MappedCount>>(env));
   exports.Set("mappedBytes", Napi::Function::New<Count<vltava::MappedBytes>>(env));

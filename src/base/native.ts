@@ -31,6 +31,8 @@ export interface NativeAddon {
   fdatasync(fd: number): number
   /** LOCK_EX | LOCK_NB; -EWOULDBLOCK when another open file description holds it. */
   flock(fd: number): number
+  /** F_DUPFD_CLOEXEC: the new descriptor, or -errno. */
+  dup(fd: number): number
   /** SHUT_RDWR. */
   shutdown(fd: number): number
   /** CRC-32C of bytes[start .. end), continued from `seed`. */
@@ -56,6 +58,7 @@ const FUNCTIONS = [
   'send',
   'fdatasync',
   'flock',
+  'dup',
   'shutdown',
   'crc32c',
   'mappedCount',

@@ -7,6 +7,7 @@ import type { GroupLink } from '../protocol/group-link.ts'
 import type { LocalTransport } from '../engine/local-transport.ts'
 import type { FrameMemory } from './frame-reader.ts'
 import type { BrokerIdentity, RequestContext } from './handler.ts'
+import type { BrokerMetrics } from './broker-metrics.ts'
 import type { RequestMemory } from './request-memory.ts'
 import type { BrokerSettings } from './settings.ts'
 
@@ -17,6 +18,7 @@ export interface ServerCore {
   readonly clock: Clock
   readonly settings: BrokerSettings
   readonly memory: RequestMemory
+  readonly metrics: BrokerMetrics
   /** Files that could not be read as they should: the client gets an error code, the log of the server the reason. */
   onDamage(error: Error): void
 }
@@ -42,6 +44,10 @@ export class Call implements RequestContext {
   #isReleased = false
   /** No request of the connection begins: parts of this one wait to be handed over. */
   holdsNext = false
+  /** Time of this thread that the request took, but for waiting. */
+  busyMs = 0
+  /** Of a fetch: bytes of records in the answer. */
+  fetchedBytes = 0
 
   constructor(core: ServerCore, peer: Peer, apiKey: number, apiVersion: number, clientId: string, frame: FrameMemory) {
     this.core = core

@@ -10,6 +10,7 @@
  * not read has one answer here, not many.
  */
 import { assert } from '../base/assert.ts'
+import { VltavaError } from '../base/errors.ts'
 import type { File } from '../base/env/env.ts'
 import type { NetConnection, NetEvents } from '../base/env/net.ts'
 import { type Api } from '../protocol/wire/api.ts'
@@ -149,7 +150,7 @@ export class Connection implements NetEvents, FrameJudge, Peer {
   }
 
   /** Throws ConnectionFault. */
-  admit(sizeBytes: number, apiKey: number, apiVersion: number): void {
+  admitLength(sizeBytes: number): void {
     if (sizeBytes < FRAME_BYTES_MIN) throw new ConnectionFault(`frame of sizeBytes=${sizeBytes} holds no request`)
     const limitBytes = this.#server.core.settings.number('socket.request.max.bytes')
     if (sizeBytes > limitBytes) {
@@ -158,7 +159,11 @@ export class Connection implements NetEvents, FrameJudge, Peer {
         `frame of sizeBytes=${sizeBytes} is over socket.request.max.bytes=${limitBytes}${guess}`,
       )
     }
-    if (apiKey >= 0 || apiVersion >= 0) this.#server.admit(apiKey, apiVersion)
+  }
+
+  /** Throws ConnectionFault. */
+  admit(apiKey: number, apiVersion: number): void {
+    this.#server.admit(apiKey, apiVersion)
   }
 
   take(
@@ -250,6 +255,7 @@ export class Connection implements NetEvents, FrameJudge, Peer {
     let outcome: unknown
     try {
       outcome = this.#server.serve(api, request, answer.call)
+      answer.call.busyMs = this.#server.core.clock.monotonicMs() - startedMs
     } catch (error) {
       this.#failed(answer, error)
       return
@@ -300,13 +306,11 @@ export class Connection implements NetEvents, FrameJudge, Peer {
   }
 
   #failed(answer: Answer, error: unknown): void {
-    if (error instanceof ConnectionFault) {
-      answer.call.releaseFrame()
-      this.#fault(error.message)
-      return
-    }
     answer.call.releaseFrame()
-    this.#defect(answer, error)
+    if (this.#isClosed && error === this.#aborter?.signal.reason) return // It was told to stop.
+    if (error instanceof ConnectionFault) this.#fault(error.message)
+    else if (error instanceof VltavaError && error.code === 'LOG_CLOSED') this.destroy(error.message)
+    else this.#defect(answer, error)
   }
 
   /** Our fault, not the client's: it is told as far as the protocol allows, by the end of the connection. */
@@ -388,7 +392,8 @@ export class Connection implements NetEvents, FrameJudge, Peer {
     this.#held?.memory.release()
     this.#held = undefined
     this.#frames.close()
-    for (const { pieces } of this.#answers) {
+    for (const { pieces, call } of this.#answers) {
+      call.releaseFrame() // Its handler may still be at work, and has what it needs: bytes on the heap stay while used.
       for (const piece of pieces ?? []) if (!(piece instanceof Uint8Array)) piece.release()
     }
     this.#answers.length = 0

@@ -30,8 +30,10 @@ export interface Frame {
 }
 
 export interface FrameJudge {
-  /** Of a frame of `sizeBytes` (behind the length) whose request claims this API and version. Throws to refuse it. */
-  admit(sizeBytes: number, apiKey: number, apiVersion: number): void
+  /** Of a frame of `sizeBytes`, of which no more is here. Throws to refuse it. */
+  admitLength(sizeBytes: number): void
+  /** Of a frame whose request claims this API and version. Throws to refuse it. */
+  admit(apiKey: number, apiVersion: number): void
   /**
    * Memory for a frame; undefined if there is none now. `inPlace`: its bytes are here already, in `chunk`, and may be
    * used there.
@@ -128,13 +130,11 @@ export class FrameReader {
     this.#peek(count)
     const sizeBytes = start.getInt32(0)
     const hasKey = count === START_BYTES
-    // A length that is wrong by itself needs no more bytes to be refused; -1: not known yet.
-    if (!hasKey) {
-      this.#judge.admit(sizeBytes, -1, -1)
-      return false
-    }
+    // A length that is wrong by itself needs no more bytes to be refused.
+    this.#judge.admitLength(sizeBytes)
+    if (!hasKey) return false
     const apiKey = start.getInt16(4)
-    this.#judge.admit(sizeBytes, apiKey, start.getInt16(6))
+    this.#judge.admit(apiKey, start.getInt16(6))
     this.#consume(LENGTH_BYTES)
     this.#sizeBytes = sizeBytes
     this.#apiKey = apiKey

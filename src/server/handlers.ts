@@ -12,8 +12,8 @@ import { TopicIds } from './topic-ids.ts'
 export function makeHandlers(env: Env, core: ServerCore): ReadonlyMap<number, ServerHandler> {
   const topicIds = new TopicIds(core.transport)
   return new Map<number, ServerHandler>([
-    ...ADMIN_HANDLERS,
     ...GROUP_HANDLERS,
+    ...ADMIN_HANDLERS,
     [0, makeProduce(env, core, topicIds)],
     [1, makeFetch(env, core, topicIds)],
     [2, serveListOffsets],

@@ -12,6 +12,7 @@ import { BrokerSettings } from './settings.ts'
 const DEFAULT_HOST = '127.0.0.1'
 const DEFAULT_PORT = 9092
 const MEMORY_BYTES = 64 << 20
+const THREADS_MAX = 64
 /** How long answers that are under way may take when a listener closes. */
 const GRACE_MS = 2_000
 
@@ -23,10 +24,29 @@ export async function startListener(address: string, options: ListenOptions): Pr
   const orders = ordersOf(options)
   const settings = options.settings ?? {}
   void new BrokerSettings(settings) // Refused here, where the caller is.
-  const start: NetStart = { address, memoryBytes: options.memoryBytes ?? MEMORY_BYTES, listeners: orders, settings }
-  const thread = new NetThread(start, options.onLog)
-  const ports = await thread.listening
-  return new OpenListener(orders, ports, thread)
+  const { threads = 1, metrics, onLog } = options
+  if (!Number.isInteger(threads) || threads < 1 || threads > THREADS_MAX) {
+    throw new VltavaError('INVALID_ARGUMENT', `threads=${threads} is not a whole number, 1 to ${THREADS_MAX}`)
+  }
+  if (metrics !== undefined) checkPort('metrics.port', metrics.port, 0)
+  const page = metrics === undefined ? undefined : { host: metrics.host ?? DEFAULT_HOST, port: metrics.port }
+  const common = { address, memoryBytes: options.memoryBytes ?? MEMORY_BYTES, listeners: orders, settings }
+  const first = new NetThread({ ...common, metrics: page, adopted: undefined, sharerCount: threads - 1 }, onLog)
+  const { ports, metricsPort, shared } = await first.listening
+  if (shared.length < threads - 1) {
+    onLog?.({ level: 'warn', message: 'connections are served by one thread: sharing a port needs the addon' })
+  }
+  const others = shared.map((adopted) => {
+    return new NetThread({ ...common, metrics: undefined, adopted, sharerCount: 0 }, onLog)
+  })
+  const listener = new OpenListener(orders, ports, metricsPort, [first, ...others])
+  try {
+    await Promise.all(others.map((thread) => thread.listening))
+  } catch (error) {
+    await listener.close()
+    throw error
+  }
+  return listener
 }
 
 function ordersOf(options: ListenOptions): ListenOrder[] {
@@ -50,7 +70,7 @@ function checkPort(name: string, port: number, min: number): void {
 }
 
 class NetThread {
-  readonly listening: Promise<readonly number[]>
+  readonly listening: Promise<Extract<FromNet, { type: 'listening' }>>
   readonly #worker: Worker
   readonly #ended: Promise<void>
 
@@ -64,7 +84,7 @@ class NetThread {
     this.#ended = new Promise((resolve) => this.#worker.once('exit', () => resolve()))
     this.listening = new Promise((resolve, reject) => {
       this.#worker.on('message', (message: FromNet) => {
-        if (message.type === 'listening') resolve(message.ports)
+        if (message.type === 'listening') resolve(message)
         if (message.type === 'failed') failure = message.error
         if (message.type === 'log') onLog?.(message.line)
       })
@@ -87,16 +107,22 @@ class NetThread {
 
 class OpenListener implements Listener {
   readonly addresses: readonly BoundAddress[]
-  readonly metricsPort: number | undefined = undefined
-  readonly #thread: NetThread
+  readonly metricsPort: number | undefined
+  readonly #threads: readonly NetThread[]
   #closing: Promise<void> | undefined
 
-  constructor(orders: readonly ListenOrder[], ports: readonly number[], thread: NetThread) {
+  constructor(
+    orders: readonly ListenOrder[],
+    ports: readonly number[],
+    metricsPort: number | undefined,
+    threads: readonly NetThread[],
+  ) {
+    this.metricsPort = metricsPort
     this.addresses = orders.map(({ host, advertisedHost, advertisedPort }, i) => {
       const port = ports[i]!
       return { host, port, advertisedHost, advertisedPort: advertisedPort ?? port }
     })
-    this.#thread = thread
+    this.#threads = threads
   }
 
   get port(): number {
@@ -108,7 +134,7 @@ class OpenListener implements Listener {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#thread.close()
+    this.#closing ??= Promise.all(this.#threads.map((thread) => thread.close())).then(() => undefined)
     return this.#closing
   }
 

@@ -18,6 +18,12 @@ export interface NetStart {
   readonly memoryBytes: number
   readonly listeners: readonly ListenOrder[]
   readonly settings: Readonly<Record<string, string>>
+  /** Where to serve metrics; the first thread alone. */
+  readonly metrics: { readonly host: string; readonly port: number } | undefined
+  /** Undefined for the first thread, which binds. For the others: what it shared, one for each listener. */
+  readonly adopted: readonly number[] | undefined
+  /** How many other threads want to adopt. */
+  readonly sharerCount: number
 }
 
 export interface ToNet {
@@ -26,7 +32,13 @@ export interface ToNet {
 }
 
 export type FromNet =
-  | { readonly type: 'listening'; readonly ports: readonly number[] }
+  | {
+      readonly type: 'listening'
+      readonly ports: readonly number[]
+      readonly metricsPort: number | undefined
+      /** For each thread that wants to adopt, one for each listener; empty where descriptors cannot be shared. */
+      readonly shared: readonly (readonly number[])[]
+    }
   | { readonly type: 'failed'; readonly error: ErrorData }
   | { readonly type: 'log'; readonly line: ServerLogLine }
   | { readonly type: 'closed' }

@@ -11,13 +11,20 @@ import { APIS, apiOf } from '../protocol/messages/apis.ts'
 import type { Api } from '../protocol/wire/api.ts'
 import { serveApiVersions } from './api-versions.ts'
 import { type Call, ConnectionFault, type ServerCore, type ServerHandler } from './call.ts'
-import { Connection, type ConnectionHost } from './connection.ts'
+import { Connection, type ConnectionHost, PRODUCE_KEY } from './connection.ts'
 import type { BrokerIdentity } from './handler.ts'
 import { makeHandlers } from './handlers.ts'
+import { BrokerMetrics } from './broker-metrics.ts'
+import { serveMetrics } from './metrics-page.ts'
+import { ClientQuotas } from './quotas.ts'
 import { RequestMemory } from './request-memory.ts'
-import type { BrokerSettings } from './settings.ts'
+import { type BrokerSettings, REQUEST_MEMORY_BYTES } from './settings.ts'
 
 const API_VERSIONS_KEY = 18
+const FETCH_KEY = 1
+/** APIs whose answers have no throttle time: SaslHandshake, SaslAuthenticate. */
+const UNTHROTTLED: ReadonlySet<number> = new Set([17, 36])
+const THROTTLE_MS_MAX = 0x7fff_ffff
 /** How often idle connections are looked for, at most. */
 const SWEEP_MS = 5_000
 
@@ -27,6 +34,7 @@ export interface NetServerOptions {
   readonly transport: LocalTransport
   readonly groups: GroupLink
   readonly settings: BrokerSettings
+  readonly clusterId: string
   log(level: 'info' | 'warn' | 'error', message: string): void
 }
 
@@ -36,6 +44,7 @@ export class NetServer implements ConnectionHost {
   readonly #options: NetServerOptions
   readonly #handlers: ReadonlyMap<number, ServerHandler>
   readonly #connections = new Set<Connection>()
+  readonly #quotas: ClientQuotas
   readonly #perAddress = new Map<string, number>()
   readonly #listeners: NetListener[] = []
   #sweepTimer: { cancel(): void } | undefined
@@ -45,8 +54,12 @@ export class NetServer implements ConnectionHost {
   constructor(options: NetServerOptions) {
     const { env, transport, groups, settings } = options
     this.#options = options
-    this.memory = new RequestMemory(transport, settings.number('queued.max.request.bytes'))
+    const memoryBytes = settings.number('queued.max.request.bytes')
+    this.memory = new RequestMemory(transport, memoryBytes > 0 ? memoryBytes : REQUEST_MEMORY_BYTES)
+    this.#quotas = new ClientQuotas(transport.admin, env.clock, settings)
+    const metrics = new BrokerMetrics()
     this.core = {
+      metrics,
       transport,
       groups,
       clock: env.clock,
@@ -63,18 +76,32 @@ export class NetServer implements ConnectionHost {
     this.#sweepLater()
   }
 
+  /** Of each connection, oldest first: requests that are not answered. */
+  pendingCounts(): number[] {
+    return [...this.#connections].map(({ pendingCount }) => pendingCount)
+  }
+
   get connectionCount(): number {
     return this.#connections.size
   }
 
-  /** Rejects with the system's error. */
-  async listen(host: string, port: number, brokerOf: (port: number) => BrokerIdentity): Promise<NetListener> {
+  /** Rejects with the system's error. `adopted`: a descriptor that another thread's listener shared. */
+  async listen(
+    host: string,
+    port: number,
+    adopted: number | undefined,
+    brokerOf: (port: number) => BrokerIdentity,
+  ): Promise<NetListener> {
+    const { net } = this.#options
     const brokers: BrokerIdentity[] = []
-    const listener = await this.#options.net.listen(host, port, (connection) => {
+    const onConnection = (connection: NetConnection): void => {
       const [broker] = brokers // There is one before anybody can connect.
       if (broker === undefined) connection.destroy()
       else this.accept(connection, broker)
-    })
+    }
+    const listener = await (adopted === undefined
+      ? net.listen(host, port, onConnection)
+      : net.adopt(adopted, onConnection))
     brokers.push(brokerOf(listener.port))
     this.#listeners.push(listener)
     return listener
@@ -94,6 +121,7 @@ export class NetServer implements ConnectionHost {
       return
     }
     this.#perAddress.set(address, count + 1)
+    this.core.metrics.connectionsCreated += 1
     this.#connections.add(new Connection(net, this, broker, this.core.clock.monotonicMs()))
   }
 
@@ -113,11 +141,43 @@ export class NetServer implements ConnectionHost {
     return handler(request as never, call)
   }
 
-  throttle(): number {
-    return 0
+  throttle(api: Api, response: unknown, call: Call, requestBytes: number): number {
+    const { clientId } = call
+    let muteMs = this.#quotas.record('request_percentage', clientId, call.busyMs / 10)
+    if (api.key === PRODUCE_KEY) {
+      muteMs = Math.max(muteMs, this.#quotas.record('producer_byte_rate', clientId, requestBytes))
+    } else if (api.key === FETCH_KEY) {
+      muteMs = Math.max(muteMs, this.#quotas.record('consumer_byte_rate', clientId, call.fetchedBytes))
+    }
+    if (muteMs === 0) return 0
+    const throttleTimeMs = Math.min(muteMs, THROTTLE_MS_MAX)
+    if (typeof response === 'object' && response !== null && !UNTHROTTLED.has(api.key)) {
+      Object.assign(response, { throttleTimeMs })
+    }
+    return throttleTimeMs
   }
 
-  answered(): void {}
+  answered(api: Api, call: Call, requestBytes: number, responseBytes: number, startedMs: number): void {
+    const tookMs = this.core.clock.monotonicMs() - startedMs
+    this.core.metrics.request(api.key, call.apiVersion, requestBytes, responseBytes, tookMs)
+  }
+
+  /** For /metrics. */
+  metricsText(): string {
+    return this.core.metrics.text({
+      transport: this.core.transport,
+      files: this.#options.net.counters,
+      connectionCount: this.#connections.size,
+      requestMemoryBytes: this.memory.heapBytes,
+      clusterId: this.#options.clusterId,
+    })
+  }
+
+  async serveMetrics(host: string, port: number): Promise<NetListener> {
+    const listener = await serveMetrics(this.#options.net, host, port, () => this.metricsText())
+    this.#listeners.push(listener)
+    return listener
+  }
 
   after(delayMs: number, callback: () => void): { cancel(): void } {
     return this.#options.env.timers.after(delayMs, callback)
@@ -130,6 +190,8 @@ export class NetServer implements ConnectionHost {
 
   closed(connection: Connection, reason: string, isFault: boolean): void {
     this.#connections.delete(connection)
+    this.core.metrics.connectionsClosed += 1
+    if (isFault) this.core.metrics.connectionFaults += 1
     const count = this.#perAddress.get(connection.remoteAddress)! - 1
     if (count === 0) this.#perAddress.delete(connection.remoteAddress)
     else this.#perAddress.set(connection.remoteAddress, count)

@@ -8,7 +8,8 @@ import { realEnv } from '../base/env/real-env.ts'
 import { realNet } from '../base/env/real-net.ts'
 import { errnoOf, toErrorData, VltavaError } from '../base/errors.ts'
 import { attachLocal } from '../engine/open.ts'
-import { readIdentity } from './identity.ts'
+import type { NetListener } from '../base/env/net.ts'
+import { type Identity, readIdentity } from './identity.ts'
 import type { FromNet, ListenOrder, NetStart, ToNet } from './net-messages.ts'
 import { NetServer } from './net-server.ts'
 import { BrokerSettings } from './settings.ts'
@@ -22,7 +23,10 @@ function send(message: FromNet): void {
 }
 
 /** What may go wrong when an address is bound, in the words of who asked for it. */
-function bindError(error: unknown, { host, port: wanted }: ListenOrder): VltavaError {
+function bindError(
+  error: unknown,
+  { host, port: wanted }: { readonly host: string; readonly port: number },
+): VltavaError {
   const errno = errnoOf(error)
   if (errno === '') throw error
   const where = `${host}:${wanted}`
@@ -34,7 +38,9 @@ function bindError(error: unknown, { host, port: wanted }: ListenOrder): VltavaE
 
 async function serve(): Promise<void> {
   const { transport, groups } = await attachLocal(start.address, start.memoryBytes, () => undefined)
+  const identity = readIdentity(realEnv.fs, transport.directory)
   const server = new NetServer({
+    clusterId: identity.clusterId,
     env: realEnv,
     net: realNet,
     transport,
@@ -54,26 +60,51 @@ async function serve(): Promise<void> {
   port.on('message', (message: ToNet) => void close(message.graceMs))
   transport.onClose(() => void close(0))
   await transport.admin.ask({ type: 'giveSettings', settings: start.settings })
-  const identity = readIdentity(realEnv.fs, transport.directory)
-  const ports: number[] = []
-  for (const order of start.listeners) {
-    const { host, advertisedHost, advertisedPort } = order
-    try {
-      const listener = await server.listen(host, order.port, (bound) => ({
-        ...identity,
-        host: advertisedHost,
-        port: advertisedPort ?? bound,
-        rack: start.settings['broker.rack'] ?? null,
-      }))
-      ports.push(listener.port)
-    } catch (error) {
-      const failure = bindError(error, order)
-      await server.close(0)
-      await transport.close()
-      throw failure
-    }
+  const bound: NetListener[] = []
+  let metricsPort: number | undefined
+  try {
+    for (const [i, order] of start.listeners.entries())
+      bound.push(await bind(server, identity, order, start.adopted?.[i]))
+    if (start.metrics !== undefined) metricsPort = await bindMetrics(server, start.metrics)
+  } catch (error) {
+    await server.close(0)
+    await transport.close()
+    throw error
   }
-  send({ type: 'listening', ports })
+  const shared = Array.from({ length: start.sharerCount }, () => bound.flatMap((listener) => listener.share() ?? []))
+  send({
+    type: 'listening',
+    ports: bound.map((listener) => listener.port),
+    metricsPort,
+    shared: shared.filter((descriptors) => descriptors.length === bound.length),
+  })
+}
+
+async function bind(
+  server: NetServer,
+  identity: Identity,
+  order: ListenOrder,
+  adopted: number | undefined,
+): Promise<NetListener> {
+  const { host, port: wanted, advertisedHost, advertisedPort } = order
+  try {
+    return await server.listen(host, wanted, adopted, (bound) => ({
+      ...identity,
+      host: advertisedHost,
+      port: advertisedPort ?? bound,
+      rack: start.settings['broker.rack'] ?? null,
+    }))
+  } catch (error) {
+    throw bindError(error, order)
+  }
+}
+
+async function bindMetrics(server: NetServer, where: { host: string; port: number }): Promise<number> {
+  try {
+    return (await server.serveMetrics(where.host, where.port)).port
+  } catch (error) {
+    throw bindError(error, where)
+  }
 }
 
 try {

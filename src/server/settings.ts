@@ -10,6 +10,9 @@ interface NumberSetting {
   readonly max: number
 }
 
+/** Where Kafka would set no bound. */
+export const REQUEST_MEMORY_BYTES = 256 << 20
+
 const INT_MAX = 0x7fff_ffff
 const LONG_MAX = Number.MAX_SAFE_INTEGER
 
@@ -19,8 +22,8 @@ const NUMBERS = {
   'connections.max.idle.ms': { default: 600_000, min: -1, max: LONG_MAX },
   'max.connections': { default: INT_MAX, min: 0, max: INT_MAX },
   'max.connections.per.ip': { default: INT_MAX, min: 0, max: INT_MAX },
-  // Kafka: no bound. Of requests that are not answered, for each thread; batches in its arena do not count.
-  'queued.max.request.bytes': { default: 268_435_456, min: 1, max: LONG_MAX },
+  // Of requests that are not answered, for each thread; batches in its arena do not count. -1: REQUEST_MEMORY_BYTES.
+  'queued.max.request.bytes': { default: -1, min: -1, max: LONG_MAX },
   'fetch.max.bytes': { default: 57_671_680, min: 1024, max: INT_MAX },
   'max.incremental.fetch.session.cache.slots': { default: 1000, min: 0, max: INT_MAX },
   'quota.window.num': { default: 11, min: 1, max: INT_MAX },

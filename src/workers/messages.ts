@@ -195,14 +195,14 @@ export type ToDispatcher =
     }
   /** `isLost`: its thread ended and could not say so itself. */
   | { readonly type: 'detach'; readonly clientId: string; readonly isLost?: boolean }
+  /** Wants a port to the group coordinator, which is started if it is not there. Answered with 'coordinator'. */
+  | { readonly type: 'groups'; readonly clientId: string }
   | {
       readonly type: 'request'
       readonly clientId: string
       readonly requestId: number
       readonly request: ControlRequest
     }
-  /** Wants a port to the group coordinator, which is started if it is not there. Answered with 'coordinator'. */
-  | { readonly type: 'groups'; readonly clientId: string }
   | { readonly type: 'close'; readonly clientId: string; readonly requestId: number }
 
 /** Sent to the dispatcher's thread by a thread that attaches: see dispatcher-thread.ts. */

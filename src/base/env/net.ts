@@ -11,6 +11,11 @@ export interface NetListener {
   /** As bound: 0 was replaced by the port that the system chose. */
   readonly host: string
   readonly port: number
+  /**
+   * A descriptor by which another thread accepts connections of the same address too: see Net.adopt. Undefined where
+   * there is no way. Whoever adopts it owns it.
+   */
+  share(): number | undefined
   /** No more connections; those that exist stay. */
   close(): Promise<void>
 }
@@ -63,4 +68,6 @@ export interface Net {
   readonly counters: FileSendCounters
   /** `port` 0: one that is free. Rejects with the system's error: EADDRINUSE, EACCES, EADDRNOTAVAIL, ... */
   listen(host: string, port: number, onConnection: (connection: NetConnection) => void): Promise<NetListener>
+  /** Accepts connections of an address that another thread is bound to, by a descriptor that its listener shared. */
+  adopt(fd: number, onConnection: (connection: NetConnection) => void): Promise<NetListener>
 }

@@ -6,7 +6,7 @@
  * for room on a duplicate of the descriptor; the number of a socket that was closed meanwhile is never used again,
  * because the connection is marked closed before Node closes it.
  */
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type ListenOptions as NetListenOptions, type Server, type Socket } from 'node:net'
 import { native, systemError } from '../native.ts'
 import type { File } from './env.ts'
 import type { FileSendCounters, Net, NetConnection, NetEvents, NetListener } from './net.ts'
@@ -25,15 +25,26 @@ export class RealNet implements Net {
   readonly counters: FileSendCounters = { sentByKernelBytes: 0, copiedBytes: 0 }
 
   listen(host: string, port: number, onConnection: (connection: NetConnection) => void): Promise<NetListener> {
+    return this.#listen({ host, port, backlog: BACKLOG, exclusive: true }, onConnection)
+  }
+
+  adopt(fd: number, onConnection: (connection: NetConnection) => void): Promise<NetListener> {
+    return this.#listen({ fd, backlog: BACKLOG }, onConnection)
+  }
+
+  #listen(
+    where: NetListenOptions & { readonly fd?: number },
+    onConnection: (connection: NetConnection) => void,
+  ): Promise<NetListener> {
     const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS, pauseOnConnect: true }
     const server = createServer(options, (socket) => onConnection(new RealConnection(socket, this.counters)))
     return new Promise((resolve, reject) => {
       server.once('error', reject)
-      server.listen({ host, port, backlog: BACKLOG, exclusive: true }, () => {
+      server.listen(where, () => {
         server.off('error', reject)
         // An accept that fails (no descriptors left) is tried again with the next connection.
         server.on('error', () => undefined)
-        resolve(new RealListener(server, host))
+        resolve(new RealListener(server))
       })
     })
   }
@@ -44,11 +55,20 @@ class RealListener implements NetListener {
   readonly port: number
   readonly #server: Server
 
-  constructor(server: Server, host: string) {
+  constructor(server: Server) {
     this.#server = server
-    this.host = host
     const address = server.address()
-    this.port = typeof address === 'object' && address !== null ? address.port : 0
+    const isBound = typeof address === 'object' && address !== null
+    this.host = isBound ? address.address : ''
+    this.port = isBound ? address.port : 0
+  }
+
+  share(): number | undefined {
+    const fd = descriptorOf(this.#server)
+    if (native === undefined || fd === undefined) return undefined
+    const duplicate = native.dup(fd)
+    if (duplicate < 0) throw systemError(duplicate, 'dup', `${this.host}:${this.port}`)
+    return duplicate
   }
 
   close(): Promise<void> {
@@ -224,8 +244,8 @@ class RealConnection implements NetConnection {
 }
 
 /** Node keeps the descriptor in the handle; undefined where it has none, and when the socket is closed. */
-function descriptorOf(socket: Socket): number | undefined {
-  const { _handle: handle } = socket as Socket & { readonly _handle?: { readonly fd?: number } | null }
+function descriptorOf(socket: Socket | Server): number | undefined {
+  const { _handle: handle } = socket as (Socket | Server) & { readonly _handle?: { readonly fd?: number } | null }
   const fd = handle?.fd
   return fd !== undefined && fd >= 0 ? fd : undefined
 }

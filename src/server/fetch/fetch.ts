@@ -32,6 +32,7 @@ export function makeFetch(env: Env, core: ServerCore, topicIds: TopicIds): Serve
   core.transport.onClose(() => locator.close())
   const fetcher = new PartitionFetcher(core.transport, locator, core.onDamage)
   const sessions = new FetchSessions(env, core.settings.number('max.incremental.fetch.session.cache.slots'))
+  core.metrics.fetchSessions = (): number => sessions.count
   return (request: Request, call) => {
     call.releaseFrame()
     const nameOf = (topicId: string): string => topicIds.get(topicId)?.topic ?? ''
@@ -153,6 +154,7 @@ class FetchCall {
 
   #answer(fetched: readonly FetchedPartition[]): object {
     const isCommitted = this.#request.isolationLevel === READ_COMMITTED
+    const { metrics } = this.#call.core
     const responses: { topic: string; topicId: string; partitions: object[] }[] = []
     for (const { wanted, errorCode, highWatermark, logStartOffset, located, diverging } of this.#context.toSend(
       fetched,
@@ -162,6 +164,13 @@ class FetchCall {
       if (response === undefined || (this.#byId ? response.topicId !== topicId : response.topic !== topic)) {
         response = { topic, topicId, partitions: [] }
         responses.push(response)
+      }
+      const counters = errorCode === NONE ? metrics.topic(topic) : undefined
+      const sizeBytes = located?.sizeBytes ?? 0
+      this.#call.fetchedBytes += sizeBytes
+      if (counters !== undefined) {
+        counters.fetchRequests += 1
+        counters.bytesOut += sizeBytes
       }
       response.partitions.push({
         partitionIndex: partition,

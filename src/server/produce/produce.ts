@@ -186,6 +186,10 @@ class ProduceCall {
     // Every value but these three was refused.
     const acks = this.#request.acks as Acks
     const recordCount = memory.view.getInt32(memory.start + RECORD_COUNT)
+    const counters = this.#call.core.metrics.topic(info.topic)
+    counters.produceRequests += 1
+    counters.bytesIn += memory.sizeBytes
+    counters.messagesIn += recordCount
     const listener = new PartitionListener(this, answer, info, recordCount)
     try {
       this.#transport.submit(info.topic, answer.index, memory, memory.sizeBytes, acks, listener)
