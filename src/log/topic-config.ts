@@ -52,12 +52,6 @@ export function parseTopicConfigs(topic: string, configs: TopicConfigs, defaults
   const number = (name: string): number => (text(name) === LONG_MAX_TEXT ? UNLIMITED : clamp(Number(text(name))))
   const policies = elementsOf(text('cleanup.policy'))
   const compressionType = text('compression.type')
-  const minCompactionLagMs = number('min.compaction.lag.ms')
-  const maxCompactionLagMs = number('max.compaction.lag.ms')
-  if (minCompactionLagMs > maxCompactionLagMs) {
-    const message = `min.compaction.lag.ms=${minCompactionLagMs} is above max.compaction.lag.ms=${maxCompactionLagMs}`
-    throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${message}`)
-  }
   return {
     isCompacted: policies.includes('compact'),
     isDeleted: policies.includes('delete'),
@@ -67,10 +61,10 @@ export function parseTopicConfigs(topic: string, configs: TopicConfigs, defaults
     flushMessages: number('flush.messages'),
     flushMs: number('flush.ms'),
     indexIntervalBytes: number('index.interval.bytes'),
-    maxCompactionLagMs,
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
     maxMessageBytes: number('max.message.bytes'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
-    minCompactionLagMs,
+    minCompactionLagMs: number('min.compaction.lag.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     isLogAppendTime: text('message.timestamp.type') === 'LogAppendTime',
@@ -81,6 +75,14 @@ export function parseTopicConfigs(topic: string, configs: TopicConfigs, defaults
     segmentJitterMs: number('segment.jitter.ms'),
     segmentMs: number('segment.ms'),
   }
+}
+
+/** As parseTopicConfigs(), for settings that are to be taken: they must go together too. */
+export function checkTopicConfigs(topic: string, configs: TopicConfigs, defaults = KAFKA_DEFAULTS): void {
+  const { minCompactionLagMs, maxCompactionLagMs } = parseTopicConfigs(topic, configs, defaults)
+  if (minCompactionLagMs <= maxCompactionLagMs) return
+  const message = `min.compaction.lag.ms=${minCompactionLagMs} is above max.compaction.lag.ms=${maxCompactionLagMs}`
+  throw new VltavaError('INVALID_CONFIG', `topic=${topic}: ${message}`)
 }
 
 function clamp(value: number): number {

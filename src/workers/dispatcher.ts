@@ -28,9 +28,10 @@ import {
   type ShardLink,
   type ToDispatcher,
 } from './messages.ts'
+import { type PlacedPartition, PlacedTopics } from './placed-topics.ts'
 import { checkGiven, SettingsAdmin } from './settings-admin.ts'
 import { CHECK_MS, SupervisedShard, type ThreadSpawner } from './supervised-shard.ts'
-import { type PlacedPartition, TopicAdmin } from './topic-admin.ts'
+import { TopicAdmin } from './topic-admin.ts'
 
 export interface DispatcherOptions {
   readonly directory: string
@@ -56,6 +57,7 @@ export class Dispatcher {
   readonly #send: (message: FromDispatcher) => void
   readonly #directory: DataDirectory
   readonly #shards: SupervisedShard[] = []
+  readonly #placed: PlacedTopics
   readonly #admin: TopicAdmin
   readonly #settings: SettingsAdmin
   readonly #clients = new Map<string, Client>()
@@ -86,9 +88,10 @@ export class Dispatcher {
       )
       this.#shards.push(shard)
     }
-    this.#admin = new TopicAdmin(env, this.#directory, this.#shards, send, (partition, damage) => {
+    this.#placed = new PlacedTopics(this.#directory, this.#shards, send, (partition, damage) => {
       this.#noteDamage(partition, damage)
     })
+    this.#admin = new TopicAdmin(env, this.#directory, this.#shards, send, this.#placed)
     this.#settings = new SettingsAdmin(this.#directory, this.#admin, send)
     this.#lastCheckMs = env.clock.monotonicMs()
     this.#nextCheckpointMs = this.#lastCheckMs + options.checkpointMs
@@ -107,7 +110,8 @@ export class Dispatcher {
   async #openAll(): Promise<void> {
     try {
       for (const shard of this.#shards) shard.start()
-      await this.#admin.openAll()
+      await this.#placed.openAll()
+      this.#admin.finishDeletions()
     } catch (error) {
       await Promise.all(this.#shards.map((shard) => shard.stop()))
       this.#directory.release()
@@ -152,7 +156,7 @@ export class Dispatcher {
   static readonly tickMs = CHECK_MS
 
   #checkpoint(): void {
-    this.#admin.notePoints()
+    this.#placed.notePoints()
     try {
       this.#directory.writeCheckpoints()
       this.#directory.reserve.restore()
@@ -188,11 +192,11 @@ export class Dispatcher {
     this.#clients.set(clientId, client)
     const links: ShardLink[] = []
     for (const shard of this.#shards) links.push(await this.#link(client, shard))
-    const topics = this.#admin.descriptions()
+    const topics = this.#placed.descriptions()
     const { overrides } = this.#settings
     const directory = this.#directory.path
     this.#send({ type: 'attached', clientId, arena, directory, shards: links, topics, overrides })
-    this.#admin.tellFailures()
+    this.#placed.tellFailures()
   }
 
   /** New rings between a client and the present incarnation of a shard. */
@@ -269,10 +273,10 @@ export class Dispatcher {
     const shard = this.#shards[index]!
     if (this.#isClosing || shard.isUp) return
     await shard.stop()
-    this.#admin.notePoints()
+    this.#placed.notePoints()
     shard.start()
     try {
-      await this.#admin.reopen(index)
+      await this.#placed.reopen(index)
     } catch (error) {
       // It died again while it opened its partitions: its failure has queued the next restart.
       if (!(error instanceof VltavaError) || error.code !== 'SHARD_UNAVAILABLE') throw error
@@ -287,10 +291,10 @@ export class Dispatcher {
 
   #noticed(index: number, message: FromShard): void {
     if (message.type === 'reply') return
-    const partition = this.#admin.partitionAt(index, message.slot)
+    const partition = this.#placed.partitionAt(index, message.slot)
     if (partition === undefined) return
     if (message.type === 'online') this.#noteDamage(partition, message.damage)
-    this.#admin.noteFailure(partition, message.type === 'offline' ? message.error : undefined)
+    this.#placed.noteFailure(partition, message.type === 'offline' ? message.error : undefined)
   }
 
   #noteDamage(partition: PlacedPartition, damage: readonly DamageReport[]): void {
@@ -323,7 +327,7 @@ export class Dispatcher {
       if (!(reason instanceof VltavaError)) throw reason
       throw new VltavaError('SHARD_UNAVAILABLE', 'a shard ended before it was closed; the next open recovers from disk')
     })
-    const highWatermarks = this.#admin.noteClosed(outcomes.map(({ points }) => points))
+    const highWatermarks = this.#placed.noteClosed(outcomes.map(({ points }) => points))
     const firstError = outcomes.flatMap(({ errors }) => errors)[0]
     if (firstError !== undefined) throw fromErrorData(firstError)
     this.#directory.closeClean(highWatermarks)

@@ -4,7 +4,7 @@
  * Throws VltavaError; see the codes below.
  */
 import { VltavaError } from '../base/errors.ts'
-import { parseTopicConfigs } from '../log/topic-config.ts'
+import { checkTopicConfigs } from '../log/topic-config.ts'
 import { PARTITION_COUNT_MAX } from '../log/topic-store.ts'
 import type { GrownTopicSpec, NewTopicSpec } from '../protocol/admin-link.ts'
 import { collidingTopicName, validateTopicName } from '../segment/names.ts'
@@ -47,7 +47,7 @@ export function checkNewTopic(
 ): number {
   const { topic, assignments, partitions, replicationFactor } = spec
   checkTopicName(topic, names)
-  parseTopicConfigs(topic, spec.configs, defaults)
+  checkTopicConfigs(topic, spec.configs, defaults)
   if (assignments.length > 0) {
     if (replicationFactor !== -1) throw new VltavaError('INVALID_REQUEST', beside(topic, { replicationFactor }))
     if (partitions !== -1) throw new VltavaError('INVALID_REQUEST', beside(topic, { partitions }))
