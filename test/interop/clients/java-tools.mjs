@@ -3,15 +3,18 @@
  *
  * What a tool prints is the outcome, line by line, after addresses, ids, times and paths are taken out.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { javaCommand, runJava } from '../kafka/java.mjs'
+import { javaCommand } from '../kafka/java.mjs'
 import { main, makeSteps, say } from './scenario.mjs'
 
 const TOOLS = 'org.apache.kafka.tools'
 const PERF_RECORDS = 20_000
+const TIMEOUT_MS = 60_000
 
 /** A member of a group, and what a line of its output says, as the other clients say it. */
 export const verifiableMember = {
@@ -55,6 +58,25 @@ function textOf(output) {
   return text.split('\n').map((line) => line.trim()).filter((line) => line !== '') // prettier-ignore
 }
 
+/** A tool that waits for what does not come is killed, with an exit status of -1. */
+async function runJava(className, args, stdin = '') {
+  const [command, ...before] = javaCommand(className)
+  const child = spawn(command, [...before, ...args])
+  const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS)
+  const [stdout, stderr] = [[], []]
+  child.stdout.on('data', (chunk) => stdout.push(chunk))
+  child.stderr.on('data', (chunk) => stderr.push(chunk))
+  child.stdin.on('error', () => child.kill()) // It ended before it had read everything.
+  child.stdin.end(stdin)
+  const [code] = await once(child, 'close')
+  clearTimeout(timer)
+  return {
+    stdout: Buffer.concat(stdout).toString('utf8'),
+    stderr: Buffer.concat(stderr).toString('utf8'),
+    exitCode: code ?? -1,
+  }
+}
+
 /** The exception's name; its text is the broker's own. */
 function failureOf({ stdout, stderr, exitCode }) {
   const [name] = /\b\w+(Exception|Error)\b(?=[:\s])/g.exec(`${stdout}\n${stderr}`.replace(/ExecutionException: /g, '')) ?? ['?'] // prettier-ignore
@@ -96,7 +118,7 @@ async function scenario(bootstrap, prefix) {
         ...ofMain,
       ),
       after: await configs('--describe', ...ofMain),
-      unset: await configs('--alter', '--delete-config', 'retention.bytes', ...ofMain),
+      unset: await configs('--alter', '--delete-config', 'retention.bytes,cleanup.policy', ...ofMain),
       unknown: await configs('--alter', '--add-config', 'no.such.config=1', ...ofMain),
       invalid: await configs('--alter', '--add-config', 'retention.ms=soon', ...ofMain),
     }))
