@@ -3,8 +3,8 @@
  *
  *   .interop/clients/node/     KafkaJS, @platformatic/kafka and codecs, by npm ci of package-lock.json
  *   .interop/clients/python/   a virtual environment with confluent-kafka and kafka-python, by pip
- *   .interop/clients/debian/   kcat and librdkafka unpacked from Debian's packages, and rdkafka_performance, which Debian
- *                              does not ship, compiled from its source package
+ *   .interop/clients/debian/   kcat and librdkafka unpacked from Debian's packages, and rdkafka_performance, which
+ *                              Debian does not ship, compiled from its source package
  *   .interop/clients/go/       the franz-go program, compiled; a newer Go beside it where the machine's is too old
  *
  * None is a dependency of the package, and nothing is installed into the machine. As with interop-jars.mjs, what cannot
@@ -22,7 +22,7 @@ const SOURCE = join(ROOT, 'test/interop/clients')
 const CACHE = join(ROOT, '.interop/clients')
 const TIMEOUT_MS = 600_000
 
-/** Debian's packages: kcat, what it needs that a small system may lack, and what rdkafka_performance is compiled with. */
+/** kcat, what it needs that a small system may lack, and what rdkafka_performance is compiled with. */
 const DEBIAN_PACKAGES = ['kcat', 'librdkafka1', 'librdkafka-dev', 'libyajl2', 'libsasl2-2', 'liblz4-1', 'libzstd1']
 const DEBIAN_SOURCE = 'librdkafka'
 /** Debian 12 has Go 1.19, which knows nothing of newer toolchains; the module of one is fetched as any module is. */

@@ -58,8 +58,13 @@ export const CONSUMERS = {
   async java({ bootstrap, topic, records }) {
     const args = ['--bootstrap-server', bootstrap, '--topic', topic, '--num-records', records, '--timeout', 60_000]
     const { output } = await runJava('ConsumerPerformance', args)
-    const columns = output.trim().split('\n').findLast((line) => /^\d{4}-/.test(line))?.split(',') ?? [] // prettier-ignore
-    // start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, MB/s, records/s: the last without the group's join.
+    const columns =
+      output
+        .trim()
+        .split('\n')
+        .findLast((line) => /^\d{4}-/.test(line))
+        ?.split(',') ?? []
+    // start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, MB/s, records/s; the last without the join.
     if (Number(columns[4]) < records)
       throw new Error(`ConsumerPerformance read ${columns[4]} of ${records}:\n${output}`)
     return Number(columns[9])
@@ -97,7 +102,12 @@ export async function endToEndLatency({ bootstrap, topic, partitions, rate, seco
   await run(RDKAFKA, [...producer, ...options({ 'linger.ms': 0 })])
   await consumed
   // Microseconds, a record a line. The first second is for connections, and for code that is not compiled yet.
-  const latencies = readFileSync(file, 'utf8').trim().split('\n').slice(rate).map(Number).sort((a, b) => a - b) // prettier-ignore
+  const latencies = readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .slice(rate)
+    .map(Number)
+    .sort((a, b) => a - b)
   rmSync(file)
   const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] / 1000
   return { p50: at(0.5), p99: at(0.99), p999: at(0.999), max: at(1) }

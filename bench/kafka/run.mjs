@@ -10,8 +10,9 @@
  *   join         from a new consumer in a group to its first record; for Vltava also in process
  *
  * Rounds alternate: in each, both servers have their turn, each alone on the machine and on an empty directory, and the
- * one that begins changes. Ratios are of numbers from the same round; a table shows their median and (lowest .. highest).
- * Raw results, a JSON object a line, go to --out. Without --full one round of small runs tells whether everything works.
+ * one that begins changes. Ratios are of numbers from the same round; a table shows their median and (lowest ..
+ * highest). Raw results, a JSON object a line, go to --out. Without --full one round of small runs tells whether
+ * everything works.
  *
  * On durability: with acks=all Vltava has called fdatasync before it answers, and Kafka has not (it trusts replicas, of
  * which there are none here). acks=1 means the same for both: in the page cache.
@@ -35,7 +36,14 @@ import { makeBatch, WireClient } from './wire-client.mjs'
 const HERE = dirname(fileURLToPath(import.meta.url))
 const SERVERS = { vltava: startVltava, kafka: startKafka }
 /** As Kafka's own start script runs it; the tests' broker is made to start fast instead. */
-const KAFKA_JVM = ['-server', '-Xms1g', '-Xmx1g', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:+ExplicitGCInvokesConcurrent'] // prettier-ignore
+const KAFKA_JVM = [
+  '-server',
+  '-Xms1g',
+  '-Xmx1g',
+  '-XX:+UseG1GC',
+  '-XX:MaxGCPauseMillis=20',
+  '-XX:+ExplicitGCInvokesConcurrent',
+]
 /** Kafka's defaults but for what one node needs; the same for both. */
 const SETTINGS = { 'group.initial.rebalance.delay.ms': '0' }
 const AT_REST_MS = 3_000
@@ -82,7 +90,15 @@ for (const [what, { ok, reason }] of Object.entries({
 }
 mkdirSync(dirname(join(process.cwd(), values.out)), { recursive: true })
 rmSync(values.out, { force: true })
-keep({ part: 'machine', cpus: os.cpus().length, model: os.cpus()[0]?.model, load: os.loadavg()[0], node: process.version, kafka: kafkaVersion(), tools: toolVersions() }) // prettier-ignore
+keep({
+  part: 'machine',
+  cpus: os.cpus().length,
+  model: os.cpus()[0]?.model,
+  load: os.loadavg()[0],
+  node: process.version,
+  kafka: kafkaVersion(),
+  tools: toolVersions(),
+})
 
 for (let round = 0; round < rounds; round++) {
   const names = round % 2 === 0 ? ['vltava', 'kafka'] : ['kafka', 'vltava']

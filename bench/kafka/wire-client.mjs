@@ -66,7 +66,12 @@ export class WireClient {
     const version = VERSIONS.get(api)
     const writer = new WireWriter()
     writer.int32(0)
-    writeRequestHeader(writer, api, { apiKey: api.key, apiVersion: version, correlationId: ++this.#correlationId, clientId: 'bench' }) // prettier-ignore
+    writeRequestHeader(writer, api, {
+      apiKey: api.key,
+      apiVersion: version,
+      correlationId: ++this.#correlationId,
+      clientId: 'bench',
+    })
     api.request.write(writer, version, request)
     const frame = Buffer.concat(writer.pieces())
     frame.writeInt32BE(frame.length - 4)

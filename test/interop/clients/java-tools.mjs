@@ -1,5 +1,6 @@
 /**
- * Kafka's own command line tools, by their main classes: scenario | fill, see README.md; a member is VerifiableConsumer.
+ * Kafka's own command line tools, by their main classes: scenario | fill, see README.md. A member is
+ * VerifiableConsumer.
  *
  * What a tool prints is the outcome, line by line, after addresses, ids, times and paths are taken out.
  */
@@ -13,6 +14,13 @@ import { javaCommand } from '../kafka/java.mjs'
 import { main, makeSteps, say } from './scenario.mjs'
 
 const TOOLS = 'org.apache.kafka.tools'
+/** What clients need; all other APIs are a broker's own choice. */
+const APIS = (
+  'Produce Fetch ListOffsets Metadata OffsetCommit OffsetFetch FindCoordinator JoinGroup Heartbeat LeaveGroup ' +
+  'SyncGroup DescribeGroups ListGroups ApiVersions CreateTopics DeleteTopics DeleteRecords InitProducerId ' +
+  'OffsetForLeaderEpoch DescribeConfigs DescribeLogDirs CreatePartitions DeleteGroups IncrementalAlterConfigs ' +
+  'OffsetDelete ConsumerGroupHeartbeat ConsumerGroupDescribe DescribeCluster DescribeProducers DescribeTopicPartitions'
+).split(' ')
 const PERF_RECORDS = 20_000
 const TIMEOUT_MS = 60_000
 
@@ -79,7 +87,8 @@ async function runJava(className, args, stdin = '') {
 
 /** The exception's name; its text is the broker's own. */
 function failureOf({ stdout, stderr, exitCode }) {
-  const [name] = /\b\w+(Exception|Error)\b(?=[:\s])/g.exec(`${stdout}\n${stderr}`.replace(/ExecutionException: /g, '')) ?? ['?'] // prettier-ignore
+  const text = `${stdout}\n${stderr}`.replace(/ExecutionException: /g, '')
+  const [name] = /\b\w+(Exception|Error)\b(?=[:\s])/.exec(text) ?? ['?']
   return `exit status ${exitCode}: ${name}`
 }
 
@@ -130,7 +139,14 @@ async function scenario(bootstrap, prefix) {
       }
     })
     await step('verifiable-producer', async () => {
-      const { stdout, exitCode } = await run('VerifiableProducer', ['--topic', main, '--max-messages', '1000', '--acks', '-1']) // prettier-ignore
+      const { stdout, exitCode } = await run('VerifiableProducer', [
+        '--topic',
+        main,
+        '--max-messages',
+        '1000',
+        '--acks',
+        '-1',
+      ])
       const acked = stdout
         .split('\n')
         .flatMap((line) => (line.includes('producer_send_success') ? [JSON.parse(line)] : []))
@@ -151,7 +167,10 @@ async function scenario(bootstrap, prefix) {
     await step('console', async () => {
       const options = ['--property', 'parse.key=true', '--property', 'parse.headers=true']
       await run('ConsoleProducer', ['--topic', `${main}`, ...options], 'h:1,i:2\tkey\tvalue\n\tk2\tv2\n')
-      const wanted = ['print.key', 'print.headers', 'print.offset', 'print.partition'].flatMap((each) => ['--property', `${each}=true`]) // prettier-ignore
+      const wanted = ['print.key', 'print.headers', 'print.offset', 'print.partition'].flatMap((each) => [
+        '--property',
+        `${each}=true`,
+      ])
       const args = ['--topic', main, '--from-beginning', '--max-messages', '1002', '--timeout-ms', '20000', ...wanted]
       const { stdout, exitCode } = await run('consumer.ConsoleConsumer', args)
       const lines = stdout.split('\n').filter((line) => /\tkey\t|\tk2\t/.test(line))
@@ -205,23 +224,35 @@ async function scenario(bootstrap, prefix) {
     await step('log-dirs', async () => {
       const { stdout, exitCode } = await run('LogDirsCommand', ['--describe', '--topic-list', main])
       const { brokers } = JSON.parse(stdout.split('\n').find((line) => line.startsWith('{')) ?? '{"brokers":[]}')
-      const found = brokers.flatMap(({ logDirs }) => logDirs.flatMap(({ error, partitions }) => [error, ...partitions.map(({ partition }) => partition).sort()])) // prettier-ignore
+      const found = brokers.flatMap(({ logDirs }) =>
+        logDirs.flatMap(({ error, partitions }) => [error, ...partitions.map(({ partition }) => partition).sort()]),
+      )
       return { exitCode, found }
     })
     await step('api-versions', async () => {
       // How many APIs there are is each broker's own; that the client finds a version of each it needs is not.
       const { stdout, exitCode } = await run('BrokerApiVersionsCommand', [])
-      const ours = /^\s(Produce|Fetch|ListOffsets|Metadata|OffsetCommit|OffsetFetch|FindCoordinator|JoinGroup|Heartbeat|LeaveGroup|SyncGroup|DescribeGroups|ListGroups|ApiVersions|CreateTopics|DeleteTopics|DeleteRecords|InitProducerId|OffsetForLeaderEpoch|DescribeConfigs|DescribeLogDirs|CreatePartitions|DeleteGroups|IncrementalAlterConfigs|OffsetDelete|ConsumerGroupHeartbeat|ConsumerGroupDescribe|DescribeCluster|DescribeProducers|DescribeTopicPartitions)\(/ // prettier-ignore
-      return { exitCode, usable: textOf(stdout.split('\n').filter((line) => ours.test(line)).join('\n')) } // prettier-ignore
+      const isNeeded = (line) => APIS.includes(/^\s(\w+)\(/.exec(line)?.[1] ?? '')
+      return { exitCode, usable: textOf(stdout.split('\n').filter(isNeeded).join('\n')) } // prettier-ignore
     })
     await step('performance', async () => {
       const topic = `${prefix}-perf`
       await topics('--create', '--topic', topic, '--partitions', '3')
       const sizes = ['--num-records', String(PERF_RECORDS), '--record-size', '100', '--throughput', '-1']
       const produced = await run('ProducerPerformance', ['--topic', topic, ...sizes])
-      const consumed = await run('ConsumerPerformance', ['--topic', topic, '--num-records', String(PERF_RECORDS), '--timeout', '20000']) // prettier-ignore
+      const consumed = await run('ConsumerPerformance', [
+        '--topic',
+        topic,
+        '--num-records',
+        String(PERF_RECORDS),
+        '--timeout',
+        '20000',
+      ])
       return {
-        produced: /(\d+) records sent/.exec(produced.stdout.split('\n').findLast((line) => line.includes('records sent')) ?? '')?.[1] ?? failureOf(produced), // prettier-ignore
+        produced:
+          /(\d+) records sent/.exec(
+            produced.stdout.split('\n').findLast((line) => line.includes('records sent')) ?? '',
+          )?.[1] ?? failureOf(produced),
         consumed: consumed.stdout.trim().split('\n').at(-1)?.split(',')[4]?.trim() ?? failureOf(consumed),
       }
     })

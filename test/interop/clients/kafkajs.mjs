@@ -33,7 +33,7 @@ function errorName(error) {
   return error.type ?? (inner === undefined ? error.name : errorName(inner))
 }
 
-/** The client has gzip; the others are plugged in. Raw snappy: this client's readers unpack Java's framing themselves. */
+/** The client has gzip; the others are plugged in. Snappy is raw, without the framing that Java writes. */
 async function plugCodecs() {
   const snappy = requirePeer('snappyjs')
   const lz4 = requirePeer('lz4-napi')

@@ -9,7 +9,17 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { runJava } from '../kafka/java.mjs'
 import { CACHE } from './peers.mjs'
-import { ACKS, CODECS, IDEMPOTENT_RECORDS, idempotentOutcome, main, makeSteps, PARTITIONS, PER_ACKS, say } from './scenario.mjs' // prettier-ignore
+import {
+  ACKS,
+  CODECS,
+  IDEMPOTENT_RECORDS,
+  idempotentOutcome,
+  main,
+  makeSteps,
+  PARTITIONS,
+  PER_ACKS,
+  say,
+} from './scenario.mjs'
 
 const TIMEOUT_MS = 60_000
 

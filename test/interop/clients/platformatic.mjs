@@ -172,7 +172,14 @@ async function scenario(bootstrap, prefix) {
         const messages = Array.from({ length: PER_ACKS }, () => {
           const { partition, timestamp, key, value, headers } = makeRecord(codec, n++)
           const pairs = headers.map(([name, each]) => [Buffer.from(name), each])
-          return { topic, partition, timestamp: BigInt(timestamp), key: key ?? undefined, value: value ?? undefined, headers: new Map(pairs) } // prettier-ignore
+          return {
+            topic,
+            partition,
+            timestamp: BigInt(timestamp),
+            key: key ?? undefined,
+            value: value ?? undefined,
+            headers: new Map(pairs),
+          }
         })
         const { offsets } = await send(messages, { acks: ACKS_NUMBERS[acks], compression: codec })
         outcome[acks] = offsetRanges((offsets ?? []).map((each) => ({ ...each, offset: Number(each.offset) })))
@@ -211,7 +218,14 @@ async function scenario(bootstrap, prefix) {
   })
   await step('commit-resume', async () => {
     const firstOf = async (offsets) => {
-      const consumer = new Consumer({ ...base, groupId: group, autocommit: false, sessionTimeout: 6000, heartbeatInterval: 500, maxWaitTime: 200 }) // prettier-ignore
+      const consumer = new Consumer({
+        ...base,
+        groupId: group,
+        autocommit: false,
+        sessionTimeout: 6000,
+        heartbeatInterval: 500,
+        maxWaitTime: 200,
+      })
       const stream = await consumer.consume({ topics: [plain], mode: 'committed', fallbackMode: 'earliest' })
       const found = []
       stream.on('data', (message) => {
@@ -252,7 +266,15 @@ async function scenario(bootstrap, prefix) {
     const set = (name) =>
       admin.alterConsumerGroupOffsets({
         groupId: group,
-        topics: [{ name, partitionOffsets: [{ partition: 0, offset: 10n }, { partition: 1, offset: 5n }] }], // prettier-ignore
+        topics: [
+          {
+            name,
+            partitionOffsets: [
+              { partition: 0, offset: 10n },
+              { partition: 1, offset: 5n },
+            ],
+          },
+        ],
       })
     const listed = async () => {
       const [{ topics }] = await admin.listConsumerGroupOffsets({ groups: [group] })

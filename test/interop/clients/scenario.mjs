@@ -1,8 +1,8 @@
 /**
  * What the JavaScript clients share: the records they write, the way they say how a step ended.
  *
- * A client prints one JSON object a line, `{"step": NAME, "outcome": ...}`; README.md says what each step does. Only what
- * two brokers must agree on goes into an outcome.
+ * A client prints one JSON object a line, `{"step": NAME, "outcome": ...}`; README.md says what each step does. Only
+ * what two brokers must agree on goes into an outcome.
  */
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
