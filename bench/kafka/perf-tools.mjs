@@ -72,7 +72,8 @@ export const CONSUMERS = {
 }
 
 /**
- * One producer at a fixed rate, one consumer, each in a process of its own; the time is in the record.
+ * One producer at a fixed rate, one consumer, each in a process of its own; the time is in the record. Each partition has
+ * one record already, which is not read.
  * @param {{ bootstrap: string, topic: string, partitions: number, rate: number, seconds: number }} load
  * @returns {Promise<{ p50: number, p99: number, p999: number, max: number }>} milliseconds
  */
@@ -81,22 +82,7 @@ export async function endToEndLatency({ bootstrap, topic, partitions, rate, seco
   const records = rate * seconds
   const all = Array.from({ length: partitions }, (_, partition) => ['-p', partition]).flat()
   const settings = options({ 'fetch.wait.max.ms': 100 })
-  const consumer = [
-    '-C',
-    '-q',
-    '-b',
-    bootstrap,
-    '-t',
-    topic,
-    ...all,
-    '-o',
-    'beginning',
-    '-c',
-    records,
-    '-l',
-    '-A',
-    file,
-  ]
+  const consumer = ['-C', '-q', '-b', bootstrap, '-t', topic, ...all, '-o', 1, '-c', records, '-l', '-A', file]
   const consumed = run(RDKAFKA, [...consumer, ...settings])
   const producer = ['-P', '-q', '-b', bootstrap, '-t', topic, '-s', 100, '-c', records, '-a', 1, '-r', rate, '-l']
   await run(RDKAFKA, [...producer, ...options({ 'linger.ms': 0 })])

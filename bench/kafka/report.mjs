@@ -19,8 +19,8 @@ export function tables(results) {
     joinTable(results),
   ]
   const note =
-    'With acks=all Vltava has synced the file to the disk before it answers, and Kafka has not. Vltava is: the median of ' +
-    'the ratios of each round, and (lowest .. highest); above 1 Vltava is better.'
+    'With acks=all Vltava has synced the file to the disk before it answers, and Kafka has not. Vltava is: the median ' +
+    'of the ratios of each round, and (lowest .. highest); above 1 Vltava is better.'
   return [note, ...parts.filter((part) => part !== '')].join('\n\n')
 }
 

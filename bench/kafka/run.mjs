@@ -149,13 +149,15 @@ async function throughput(name, report) {
   })
 }
 
+/** The first run is not counted: a JVM that has just started is busy compiling. */
 async function latency(name, report) {
   await withServer(name, async ({ bootstrap }) => {
     const admin = await WireClient.connect(bootstrap)
-    await createTopic(admin, 'latency', 8)
+    for (const topic of ['warm-up', 'latency']) await createTopic(admin, topic, 8)
     admin.close()
-    const load = { bootstrap, topic: 'latency', partitions: 8, rate: 10_000, seconds: size.latencySeconds }
-    report({ latencyMs: await endToEndLatency(load) })
+    const load = { bootstrap, partitions: 8, rate: 10_000, seconds: size.latencySeconds }
+    await endToEndLatency({ ...load, topic: 'warm-up' })
+    report({ latencyMs: await endToEndLatency({ ...load, topic: 'latency' }) })
   })
 }
 
@@ -218,17 +220,16 @@ async function groupJoin(name, report) {
   const { stdout, stderr, status } = spawnSync(process.execPath, [join(HERE, 'group-join-local.mjs')], {
     encoding: 'utf8',
   })
-  if (status !== 0) throw new Error(`group-join-local.mjs: ${stderr}`)
-  report({ how: 'in process', joinMs: Number(stdout) })
+  if (status === 0) report({ how: 'in process', joinMs: Number(stdout) })
+  else console.error(`bench:kafka: LEFT OUT: the join in process: ${stderr}`)
 }
 
-/** Until every partition takes records: Kafka makes them a moment after it has answered. */
+/** Until every partition takes a record, and has one: Kafka makes them a moment after it has answered. */
 async function createTopic(client, topic, partitions) {
   const code = await client.createTopic(topic, partitions)
   if (code !== 0) throw new Error(`creating ${topic}: error ${code}`)
   const batch = makeBatch(1, 1)
   for (let partition = 0; partition < partitions; partition++) {
-    if (topic === 'latency') continue // Its records are told by their content.
     while ((await client.produce(topic, partition, batch)) !== 0) await sleep(1)
   }
 }
