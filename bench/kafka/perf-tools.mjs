@@ -72,8 +72,8 @@ export const CONSUMERS = {
 }
 
 /**
- * One producer at a fixed rate, one consumer, each in a process of its own; the time is in the record. Each partition has
- * one record already, which is not read.
+ * One producer at a fixed rate, one consumer, each in a process of its own; the time is in the record. Each partition
+ * has one record already, which is not read.
  * @param {{ bootstrap: string, topic: string, partitions: number, rate: number, seconds: number }} load
  * @returns {Promise<{ p50: number, p99: number, p999: number, max: number }>} milliseconds
  */
