@@ -12,10 +12,11 @@
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { logFlags, runJava, spawnJava } from './java.mjs'
+import { logFlags, QUICK_JVM, runJava, spawnJava } from './java.mjs'
 
 const CLUSTER_ID = 'VltavaInteropTestsAAAA'
 const STARTED = /Kafka Server started/
+const TEST_JVM = [...QUICK_JVM, '-Xms128m', '-Xmx512m']
 const START_TIMEOUT_MS = 90_000
 const STOP_TIMEOUT_MS = 60_000
 
@@ -42,6 +43,7 @@ const DEFAULTS = {
 /**
  * @typedef {object} Broker
  * @property {string} bootstrap `127.0.0.1:port`
+ * @property {number} pid of the JVM
  * @property {string} dataDir log.dirs
  * @property {() => string} log what it has printed since this start
  * @property {(pattern: RegExp, timeoutMs?: number) => Promise<string>} waitForLine the first line of this start, seen
@@ -52,18 +54,17 @@ const DEFAULTS = {
 
 /**
  * Formats `dir` if it is new, starts a broker on it and waits until it serves.
- * @param {{ dir: string, port?: number, config?: Record<string, string> }} options port 0, the default, takes a free
- *   one; `config` goes over the defaults
+ * @param {{ dir: string, port?: number, config?: Record<string, string>, jvmFlags?: string[] }} options port 0, the
+ *   default, takes a free one; `config` goes over the defaults
  * @returns {Promise<Broker>}
  */
-export async function startBroker({ dir, port = 0, config = {} }) {
+export async function startBroker({ dir, port = 0, config = {}, jvmFlags = TEST_JVM }) {
   const dataDir = join(dir, 'data')
   const clientPort = port === 0 ? await freePort() : port
   const properties = propertiesFile(dir, clientPort, await freePort(), config)
   if (!existsSync(join(dataDir, 'meta.properties'))) await format(properties)
 
-  const flags = [...logFlags('info'), '-Xms128m', '-Xmx512m']
-  const child = spawnJava('BrokerMain', [properties], flags)
+  const child = spawnJava('BrokerMain', [properties], [...logFlags('info'), ...jvmFlags])
   const lines = watchLines(child, join(dir, 'broker.log'))
   const killNow = () => child.kill('SIGKILL')
   process.once('exit', killNow)
@@ -77,6 +78,7 @@ export async function startBroker({ dir, port = 0, config = {} }) {
 
   const broker = {
     bootstrap: `127.0.0.1:${clientPort}`,
+    pid: child.pid ?? 0,
     dataDir,
     log: lines.text,
     waitForLine: lines.waitFor,

@@ -15,7 +15,7 @@ const CLASSES = join(CACHE, 'classes')
 const JAVA_MIN = 17
 
 /** Few cores and short runs: the serial collector and the first compiler tier start fastest. */
-const JVM_FLAGS = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Djava.awt.headless=true']
+export const QUICK_JVM = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /**
  * Whether Kafka can be run here. Cheap enough to call at the top of every suite.
@@ -67,12 +67,21 @@ export async function runJava(className, args, stdin = '') {
  * @param {string[]} args
  * @param {string[]} [jvmFlags]
  */
-export function spawnJava(className, args, jvmFlags = []) {
+export function spawnJava(className, args, jvmFlags = QUICK_JVM) {
+  const [command, ...rest] = javaCommand(className, jvmFlags)
+  return spawn(command, [...rest, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+}
+
+/**
+ * The command line that runs a class, without the class's own arguments; compiles our programs if need be.
+ * @param {string} className
+ * @param {string[]} [jvmFlags]
+ * @returns {[command: string, ...args: string[]]}
+ */
+export function javaCommand(className, jvmFlags = QUICK_JVM) {
   compile()
   const classPath = [CLASSES, ...jars()].join(delimiter)
-  return spawn('java', [...JVM_FLAGS, ...logFlags('warn'), ...jvmFlags, '-cp', classPath, className, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+  return ['java', '-Djava.awt.headless=true', ...logFlags('warn'), ...jvmFlags, '-cp', classPath, className]
 }
 
 /**
