@@ -81,7 +81,7 @@ describe.each(servers)('a log on %s', (_name, serve) => {
           const record = {
             topic: 'codecs',
             key: `${compression}-${i}`,
-            value: `${acks} `.repeat(i),
+            value: `${acks} `.repeat(100 + i), // Batches that do not shrink stay as they are.
             timestamp: 1_700_000_000_000 + i,
             headers: [['codec', Buffer.from(compression)]] as const,
           }
@@ -144,6 +144,14 @@ describe.each(servers)('a log on %s', (_name, serve) => {
     const [described] = await admin.describeTopics(['admin'])
     expect(described!.partitions).toHaveLength(3)
     expect(described!.configs).toEqual({ 'max.message.bytes': '2000' })
+    const settings = new Map((await admin.describeConfigs('topic', 'admin')).map((config) => [config.name, config]))
+    expect(settings.get('max.message.bytes')).toMatchObject({ value: '2000', source: 'topic', isReadOnly: false })
+    expect(settings.get('retention.ms')).toMatchObject({ value: '604800000', source: 'default' })
+    const ofBroker = await admin.describeConfigs('broker')
+    expect(ofBroker.find(({ name }) => name === 'log.retention.hours')).toMatchObject({ value: '168' })
+    const { clusterId, brokers } = await admin.describeCluster()
+    expect(clusterId).not.toBe('')
+    expect(brokers.map(({ host, port }) => `${host}:${port}`)).toEqual([served.brokers])
     const send = log.producer({ value: 'string' }).send({ topic: 'admin', value: 'x'.repeat(3000) })
     expect(await codeOf(send)).toBe('MESSAGE_TOO_LARGE')
     const outcomes: [string, () => Promise<unknown>][] = [
@@ -156,6 +164,7 @@ describe.each(servers)('a log on %s', (_name, serve) => {
       ['INVALID_CONFIG', () => admin.alterConfigs('admin', { 'retention.ms': 'soon' })],
       ['UNKNOWN_TOPIC_OR_PARTITION', () => admin.deleteTopics(['none'])],
       ['UNKNOWN_TOPIC_OR_PARTITION', () => admin.describeTopics(['none'])],
+      ['UNKNOWN_TOPIC_OR_PARTITION', () => admin.describeConfigs('topic', 'none')],
       ['UNKNOWN_TOPIC_OR_PARTITION', () => admin.offset('none', 0, 'end')],
       ['UNKNOWN_TOPIC_OR_PARTITION', () => log.consumer().subscribe(['none'])],
       ['OFFSET_OUT_OF_RANGE', () => admin.trim('admin', 0, 99)],

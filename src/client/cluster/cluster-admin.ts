@@ -15,6 +15,7 @@ import type { Api, RequestOf } from '../../protocol/wire/api.ts'
 import type { Decoded, Encodable, Fields } from '../../protocol/wire/schema.ts'
 import { retry } from './backoff.ts'
 import type { Brokers } from './brokers.ts'
+import { describeBrokers, describeSettings } from './cluster-description.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterEnv, ClusterSettings } from './settings.ts'
 import { TOPIC_RESOURCE } from './topic-configs.ts'
@@ -53,6 +54,10 @@ export class ClusterAdmin {
         return this.#alterConfigs(request, signal)
       case 'trim':
         return this.#retry(() => this.#trim(request), signal)
+      case 'describeConfigs':
+        return this.#retry(() => describeSettings(this.#brokers, request.kind, request.name), signal)
+      case 'describeCluster':
+        return this.#retry(() => describeBrokers(this.#brokers), signal)
       case 'allocateProducerId':
         return this.#retry(() => this.#allocateProducerId(), signal)
       case 'damage': {
