@@ -1,8 +1,8 @@
 /**
  * Produce: batches of a client into the log. @hot
  *
- * - The request was read into the thread's arena, so a batch is handed to its shard where it lies. What is too large for
- *   that was read onto the heap, and each batch is copied over when there is room.
+ * - The request was read into the thread's arena, so a batch is handed to its shard where it lies. What is too large
+ *   for that was read onto the heap, and each batch is copied over when there is room.
  * - acks=1 is answered when the shard has written (stable), acks=all when the disk has (committed), acks=0 never; with
  *   acks=0 a batch that is refused ends the connection, the only way to tell.
  * - Each partition has its own outcome. A request that is not through after its timeout is answered REQUEST_TIMED_OUT
