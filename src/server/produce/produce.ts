@@ -100,19 +100,20 @@ class ProduceCall {
         partitionResponses.push(answer)
         // What the codec decodes is bytes; external records are what is encoded.
         const batch = records as Uint8Array | null
-        if (this.#refused(answer, info, batch)) continue
-        const adapted = this.#adapted(answer, info!, batch!)
+        // Without a topic or a batch it was refused.
+        if (this.#refused(answer, info, batch) || info === undefined || batch === null) continue
+        const adapted = this.#adapted(answer, info, batch)
         if (adapted === undefined) continue
         this.#missing += 1
         const { frame } = this.#call
         if (adapted !== batch) {
-          later.push(() => this.#copyAndSubmit(answer, info!, adapted))
+          later.push(() => this.#copyAndSubmit(answer, info, adapted))
           continue
         }
         if (frame instanceof ArenaFrame) {
-          this.#submit(answer, info!, frame.part(batch!.byteOffset - frame.bytes.byteOffset, batch!.length))
+          this.#submit(answer, info, frame.part(batch.byteOffset - frame.bytes.byteOffset, batch.length))
         } else {
-          later.push(() => this.#copyAndSubmit(answer, info!, batch!))
+          later.push(() => this.#copyAndSubmit(answer, info, batch))
         }
       }
     }
