@@ -88,9 +88,9 @@ export class Log {
   }
 
   /**
-   * Serves the log to Kafka clients over TCP, by threads of its own, until the listener or the log is closed. By default
-   * on 127.0.0.1:9092. Rejects with VltavaError ADDRESS_IN_USE, ADDRESS_UNUSABLE, INVALID_ARGUMENT, INVALID_CONFIG,
-   * LOG_CLOSED.
+   * Serves the log to Kafka clients over TCP, by threads of its own, until the listener or the log is closed. By
+   * default on 127.0.0.1:9092. Rejects with VltavaError ADDRESS_IN_USE, ADDRESS_UNUSABLE, INVALID_ARGUMENT,
+   * INVALID_CONFIG, LOG_CLOSED.
    */
   async listen(options: ListenOptions = {}): Promise<Listener> {
     this.#assertOpen()
@@ -102,9 +102,10 @@ export class Log {
   }
 
   /**
-   * Ends this thread's listeners, flushes its producers and closes: the thread that opened the log closes it for all and releases the
-   * directory; a thread that attached only leaves. Consumers' loops end with LOG_CLOSED. A second call waits for the
-   * first. Rejects with the first error of a producer or of the disk; the log is closed all the same.
+   * Ends this thread's listeners, flushes its producers and closes: the thread that opened the log closes it for all
+   * and releases the directory; a thread that attached only leaves. Consumers' loops end with LOG_CLOSED. A second
+   * call waits for the first. Rejects with the first error of a producer or of the disk; the log is closed all the
+   * same.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()

@@ -7,8 +7,8 @@
  * next offset, or is the next greater name. Unlike the reader it leaves the CRC to whom the batches are for, as Kafka
  * does.
  *
- * A consumer that goes on where its last answer ended finds its place by the cursor that was left there; anybody else by
- * the index. Cursors are of one generation: when the log was opened anew they are dropped, and files with them.
+ * A consumer that goes on where its last answer ended finds its place by the cursor that was left there; anybody else
+ * by the index. Cursors are of one generation: when the log was opened anew they are dropped, and files with them.
  */
 import type { Clock, Fs, Timers } from '../base/env/env.ts'
 import { CorruptRecordError, errnoOf, StorageError } from '../base/errors.ts'
@@ -76,9 +76,9 @@ export class BatchLocator {
   }
 
   /**
-   * Batches from the one that holds `offset` on, up to `maxBytes` of them, all in one file; the first whatever its size
-   * if `wantsOne`. Undefined if there are none below `highWatermark`, or they do not fit, or the log was just cut.
-   * `offset` is not below the log's start. Throws CorruptRecordError, StorageError, or the system's errors.
+   * Batches from the one that holds `offset` on, up to `maxBytes` of them, all in one file; the first whatever its
+   * size if `wantsOne`. Undefined if there are none below `highWatermark`, or they do not fit, or the log was just
+   * cut. `offset` is not below the log's start. Throws CorruptRecordError, StorageError, or the system's errors.
    */
   locate(
     place: PartitionPlace,

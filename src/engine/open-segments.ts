@@ -1,9 +1,9 @@
 /**
  * OpenSegments: segment files that a thread has open for sending, shared by all who read there. Owned by that thread.
  *
- * A file stays open while somebody holds it, however long ago retention removed its name, and for a moment longer, since
- * the next request of a consumer goes on where the last one ended. Not for long: an open file that has no name takes up
- * disk space.
+ * A file stays open while somebody holds it, however long ago retention removed its name, and for a moment longer,
+ * since the next request of a consumer goes on where the last one ended. Not for long: an open file that has no name
+ * takes up disk space.
  */
 import { assert } from '../base/assert.ts'
 import type { Clock, File, Fs, Timers } from '../base/env/env.ts'

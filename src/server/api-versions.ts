@@ -1,8 +1,8 @@
 /**
  * ApiVersions: what this broker speaks, and the features that clients decide by (KIP-35, KIP-511, KIP-584).
  *
- * - Exactly the versions of Kafka 4.3.1 for each API that has a handler, with one difference that Kafka has too: Produce
- *   begins at 0, or some clients fail to compress (KAFKA-18659). Versions below 3 are then refused.
+ * - Exactly the versions of Kafka 4.3.1 for each API that has a handler, with one difference that Kafka has too:
+ *   Produce begins at 0, or some clients fail to compress (KAFKA-18659). Versions below 3 are then refused.
  * - A version that is not known is answered in version 0, with UNSUPPORTED_VERSION and the list.
  * - group.version 1: the consumer protocol of KIP-848. transaction.version 0: clients keep to the protocol before
  *   KIP-890. metadata.version is that of 4.3.

@@ -11,15 +11,16 @@
  */
 import { assert } from '../base/assert.ts'
 import { VltavaError } from '../base/errors.ts'
-import type { File } from '../base/env/env.ts'
 import type { NetConnection, NetEvents } from '../base/env/net.ts'
 import { type Api } from '../protocol/wire/api.ts'
 import { apiOf } from '../protocol/messages/apis.ts'
 import { readRequestHeader, writeResponseHeader } from '../protocol/wire/headers.ts'
 import { WireFormatError } from '../protocol/wire/wire-error.ts'
 import { WireReader } from '../protocol/wire/wire-reader.ts'
-import { type ExternalBytes, type WirePiece, WireWriter } from '../protocol/wire/wire-writer.ts'
+import { type WirePiece, WireWriter } from '../protocol/wire/wire-writer.ts'
 import { Call, ConnectionFault, NO_RESPONSE, type Peer, type ServerCore } from './call.ts'
+import { type FileRange, guessProtocol, releaseRanges } from './answer-pieces.ts'
+import { UNKNOWN_SERVER_ERROR } from './error-codes.ts'
 import { type Frame, type FrameJudge, type FrameMemory, FrameReader } from './frame-reader.ts'
 import type { BrokerIdentity } from './handler.ts'
 import type { RequestMemory } from './request-memory.ts'
@@ -34,13 +35,6 @@ const UNREAD_MAX = 256 << 10
 const UNSENT_MAX = 64 << 10
 /** Key, version and correlation id. */
 const FRAME_BYTES_MIN = 8
-
-/** A stretch of a segment file, as a piece of an answer; `release` is called once it is sent, or will not be. */
-export interface FileRange extends ExternalBytes {
-  readonly file: File
-  readonly position: number
-  release(): void
-}
 
 /** What the server does for its connections. */
 export interface ConnectionHost {
@@ -127,9 +121,15 @@ export class Connection implements NetEvents, FrameJudge, Peer {
     return this.#answers.length + (this.#held === undefined ? 0 : 1)
   }
 
-  /** Requests that were taken in. */
-  get requestCount(): number {
-    return this.#requestCount
+  /** What happens next is the client's to do: nothing is asked, or an answer is not taken. */
+  get isClientsTurn(): boolean {
+    if (this.#stopWaiting !== undefined) return false
+    return this.pendingCount === 0 || this.#isSending || this.#net.unsentBytes > 0
+  }
+
+  /** In the middle of a request, whose memory it holds. */
+  get isPartial(): boolean {
+    return this.#frames.isFilling
   }
 
   onData(chunk: Uint8Array): void {
@@ -313,10 +313,17 @@ export class Connection implements NetEvents, FrameJudge, Peer {
     else this.#defect(answer, error)
   }
 
-  /** Our fault, not the client's: it is told as far as the protocol allows, by the end of the connection. */
+  /** Our fault, not the client's: told by an error code where the answer has one, else by the end of the connection. */
   #defect(answer: Answer, error: unknown): void {
     this.#server.defect(answer.api, answer.apiVersion, error)
-    this.#fault(`${answer.api.name} failed in the broker`)
+    if (this.#isClosed) return
+    if (!answer.api.hasErrorCode || answer.pieces !== undefined) {
+      this.#fault(`${answer.api.name} failed in the broker`)
+      return
+    }
+    this.#encode(answer, { errorCode: UNKNOWN_SERVER_ERROR })
+    this.#flush()
+    this.#advance()
   }
 
   /** Writes answers that are ready, oldest first, as far as the kernel takes them. */
@@ -413,25 +420,4 @@ function newAnswer(
 ): Answer {
   const requestBytes = frame.end - frame.start + 4
   return { api, apiVersion, correlationId, call, requestBytes, startedMs, pieces: undefined, muteMs: 0 }
-}
-
-/** A response that nobody will read may hold files open. */
-function releaseRanges(response: unknown): void {
-  if (typeof response !== 'object' || response === null) return
-  const { responses } = response as { responses?: { partitions?: { records?: unknown }[] }[] }
-  for (const { records } of (responses ?? []).flatMap(({ partitions }) => partitions ?? [])) {
-    if (typeof records === 'object' && records !== null && 'release' in records) (records as FileRange).release()
-  }
-}
-
-/** What speaks on this port, from the bytes that would be a length. */
-function guessProtocol(sizeBytes: number): string {
-  if (sizeBytes >>> 16 === 0x1603) return ': it looks like TLS'
-  const text = String.fromCharCode(
-    sizeBytes >>> 24,
-    (sizeBytes >>> 16) & 0xff,
-    (sizeBytes >>> 8) & 0xff,
-    sizeBytes & 0xff,
-  )
-  return /^(GET |POST|PUT |HEAD|OPTI|PRI )/.test(text) ? ': it looks like HTTP' : ''
 }

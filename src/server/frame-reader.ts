@@ -3,9 +3,9 @@
  *
  *   int32 length | int16 apiKey | int16 apiVersion | int32 correlationId | ...
  *
- * Nothing is allocated for what a length claims: a frame's first eight bytes are judged by `admit` before its memory is
- * asked for, and that memory is the thread's budget to give (`take`). Until there is some, the reader keeps what has
- * arrived and its owner stops reading. A frame that lies in one chunk is a view of it, not a copy.
+ * Nothing is allocated for what a length claims: a frame's first eight bytes are judged by `admit` before its memory
+ * is asked for, and that memory is the thread's budget to give (`take`). Until there is some, the reader keeps what
+ * has arrived and its owner stops reading. A frame that lies in one chunk is a view of it, not a copy.
  */
 import { assert } from '../base/assert.ts'
 
@@ -73,6 +73,11 @@ export class FrameReader {
     return this.#bufferedBytes > 0 || this.#memory !== undefined
   }
 
+  /** Holds memory for a frame that is not whole. */
+  get isFilling(): boolean {
+    return this.#memory !== undefined
+  }
+
   push(chunk: Uint8Array): void {
     if (chunk.length === 0) return
     if (this.#memory !== undefined && this.#chunks.length === 0) {
@@ -95,7 +100,10 @@ export class FrameReader {
     this.#bufferedBytes += chunk.length - count
   }
 
-  /** The next whole frame, 'wait' while there is no memory for it, undefined if more bytes must arrive. Throws what admit throws. */
+  /**
+   * The next whole frame, 'wait' while there is no memory for it, undefined if more bytes must arrive. Throws what admit
+   * throws.
+   */
   next(): Frame | 'wait' | undefined {
     if (this.#memory === undefined) {
       if (!this.#isAdmitted && !this.#readStart()) return undefined

@@ -27,6 +27,8 @@ const UNTHROTTLED: ReadonlySet<number> = new Set([17, 36])
 const THROTTLE_MS_MAX = 0x7fff_ffff
 /** How often idle connections are looked for, at most. */
 const SWEEP_MS = 5_000
+/** A client that has sent half a request and then nothing for so long gives its memory to others that want it. */
+const STALL_MS = 10_000
 
 export interface NetServerOptions {
   readonly env: Env
@@ -201,18 +203,23 @@ export class NetServer implements ConnectionHost {
 
   #sweepLater(): void {
     const idleMs = this.core.settings.number('connections.max.idle.ms')
-    if (idleMs < 0) return
-    this.#sweepTimer = this.after(Math.min(SWEEP_MS, Math.max(1, idleMs / 2)), () => {
+    const delayMs = idleMs < 0 ? SWEEP_MS : Math.min(SWEEP_MS, Math.max(1, idleMs / 2))
+    this.#sweepTimer = this.after(delayMs, () => {
       this.#sweep(idleMs)
       this.#sweepLater()
     })
   }
 
+  /** Ends connections that were idle for too long, and those that hold memory for nothing while others want it. */
   #sweep(idleMs: number): void {
-    const oldestMs = this.core.clock.monotonicMs() - idleMs
+    const nowMs = this.core.clock.monotonicMs()
+    const isMemoryWanted = this.memory.waitingCount > 0
     for (const connection of [...this.#connections]) {
-      if (connection.activeMs < oldestMs && connection.pendingCount === 0) {
+      const silentMs = nowMs - connection.activeMs
+      if (idleMs >= 0 && silentMs > idleMs && connection.isClientsTurn) {
         connection.destroy(`idle for connections.max.idle.ms=${idleMs}`)
+      } else if (isMemoryWanted && silentMs > STALL_MS && connection.isPartial && connection.isClientsTurn) {
+        connection.destroy(`silent for ${STALL_MS} ms inside a request, while others wait for memory`)
       }
     }
   }

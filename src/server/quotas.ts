@@ -1,6 +1,6 @@
 /**
- * ClientQuotas: how long a client is to be left unread because it went over its quota (KIP-13, KIP-124, KIP-219). Of one
- * net thread; quotas come from the settings that administrators have made.
+ * ClientQuotas: how long a client is to be left unread because it went over its quota (KIP-13, KIP-124, KIP-219). Of
+ * one net thread; quotas come from the settings that administrators have made.
  *
  *   producer_byte_rate   bytes of produce requests a second
  *   consumer_byte_rate   bytes of records a second
@@ -10,8 +10,8 @@
  * user before client id, named before default. Without accounts everybody is the user ANONYMOUS.
  *
  * The rate is that of Kafka's meter: over quota.window.num windows, of which all but one count as over even if the
- * client has just come; so a burst of ten seconds' worth passes at once. Whoever is over waits until the average is the
- * quota again. The answer goes out at once and says how long; then the connection is not read.
+ * client has just come; so a burst of ten seconds' worth passes at once. Whoever is over waits until the average is
+ * the quota again. The answer goes out at once and says how long; then the connection is not read.
  */
 import type { Clock } from '../base/env/env.ts'
 import type { QuotaEntry } from '../settings/overrides.ts'

@@ -12,7 +12,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -152,6 +152,37 @@ if (native === undefined) {
       expect(() => call[name]!()).toThrow(TypeError)
   })
 
+  it('sends, says when a buffer is full, and calls back once when there is room or the socket was shut down', async () => {
+    const server = createServer({ pauseOnConnect: true })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const peer = await new Promise<Socket>((resolve) => server.once('connection', resolve))
+    const { fd } = (client as Socket & { _handle: { fd: number } })._handle
+    const bytes = new Uint8Array(1 << 20)
+    let sent = 0
+    for (let count = 0; count >= 0; sent += Math.max(0, count)) count = addon.send(fd, bytes, 0, bytes.length, true)
+    expect(sent).toBeGreaterThan(0)
+    let calls = 0
+    const isWritable = new Promise<void>((resolve) => {
+      expect(addon.awaitWritable(fd, () => resolve(void (calls += 1)))).toBe(0)
+    })
+    peer.resume()
+    await isWritable
+    expect(calls).toBe(1)
+    peer.pause()
+    const isShutDown = new Promise<void>((resolve) => expect(addon.awaitWritable(fd, resolve)).toBe(0))
+    const duplicate = addon.dup(fd)
+    expect(duplicate).toBeGreaterThan(0)
+    closeSync(duplicate)
+    expect(addon.shutdown(fd)).toBe(0)
+    await isShutDown
+    expect(addon.awaitWritable(1_000_003, () => undefined)).toBeLessThan(0)
+    expect(addon.dup(1_000_003)).toBeLessThan(0)
+    peer.destroy()
+    client.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  })
+
   it('survives arguments of every kind in every place', () => {
     const seed = testSeed()
     const next = mulberry32(seed)
@@ -167,7 +198,7 @@ if (native === undefined) {
       new Uint16Array(9), new Float64Array(3), new DataView(new ArrayBuffer(8)), new ArrayBuffer(8), { length: 3 },
     ] // prettier-ignore
     const functions = Object.values(addon) as ((...values: unknown[]) => unknown)[]
-    expect(functions.length).toBe(10)
+    expect(functions.length).toBe(13)
     for (let round = 0; round < 30_000; round++) {
       const call = functions[Math.floor(next() * functions.length)]!
       const values = Array.from({ length: Math.floor(next() * 6) }, () => kinds[Math.floor(next() * kinds.length)])
@@ -178,6 +209,7 @@ if (native === undefined) {
         expect(error, `SEED=${seed} round=${round}`).toBeInstanceOf(TypeError)
         continue
       }
+      if (call === (addon.dup as unknown) && Number(result) >= 0) closeSync(Number(result))
       if (result instanceof Uint8Array) expect(addon.munmap(result)).toBe(0)
       else expect(result, `SEED=${seed} round=${round}`).toBeTypeOf('number')
     }

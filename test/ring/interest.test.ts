@@ -50,7 +50,27 @@ describe('an interest table', () => {
     const table = new Interest(buffer)
     expect(() => table.set(8, true)).toThrow(AssertionFailed)
     expect(() => table.set(-1, true)).toThrow(AssertionFailed)
-    new Int32Array(buffer)[0] = 2
+    new Int32Array(buffer)[0] = 1
     expect(() => new Interest(buffer)).toThrow(AssertionFailed)
+  })
+
+  it('tells the client which of the slots that it wants have moved, once', () => {
+    const buffer = createInterest(100)
+    const [client, shard] = [new Interest(buffer), new Interest(buffer)]
+    const taken = (): number[] => {
+      const slots: number[] = []
+      client.takeMoved((slot) => slots.push(slot))
+      return slots
+    }
+    expect(shard.noteMove(3)).toBe(false)
+    expect(client.hasMoved()).toBe(false)
+    for (const slot of [0, 31, 32, 99]) client.set(slot, true)
+    for (const slot of [99, 0, 31, 5, 0]) shard.noteMove(slot)
+    expect(client.hasMoved()).toBe(true)
+    expect(taken()).toEqual([0, 31, 99])
+    expect(client.hasMoved()).toBe(false)
+    expect(taken()).toEqual([])
+    shard.noteMove(32)
+    expect(taken()).toEqual([32])
   })
 })

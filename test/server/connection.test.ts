@@ -108,6 +108,40 @@ describe('connections', () => {
     expect(busy.connection.isClosed).toBe(false)
   })
 
+  it('that do not take their answer are closed like idle ones', async () => {
+    await harness.client().ask(0, 9, produceRequest('t', batchOf(['v'.repeat(1000)])))
+    const stuck = harness.client(10)
+    stuck.send(1, 11, fetchRequest('t', 0))
+    await expect.poll(() => stuck.partialBytes).toBe(10)
+    harness.time.advance(70_000)
+    await stuck.closed
+  })
+
+  it('that stop inside a request give way to others that want its memory', async () => {
+    const frame = frameOf(0, 9, produceRequest('t', batchOf(['x'.repeat(900_000)])))
+    const small = await startServer({}, 2 << 20)
+    try {
+      await small.createTopic('t')
+      const stalled = small.client()
+      stalled.connection.send(frame.subarray(0, 50_000))
+      const other = small.client()
+      other.connection.send(frame)
+      const third = small.client()
+      third.connection.send(frame)
+      await other.nextFrame()
+      await third.nextFrame()
+      const hungry = [small.client(), small.client()]
+      hungry[0]!.connection.send(frame.subarray(0, 50_000))
+      hungry[1]!.connection.send(frame)
+      expect(small.server.memory.waitingCount).toBe(1)
+      small.time.advance(20_000)
+      await stalled.closed
+      await hungry[1]!.nextFrame()
+    } finally {
+      await small.close()
+    }
+  })
+
   it('are refused beyond max.connections.per.ip', async () => {
     const clients = Array.from({ length: 4 }, () => harness.client())
     const extra = harness.client()

@@ -60,6 +60,8 @@ export class Api<Q extends Fields = Fields, R extends Fields = Fields> {
   readonly flexibleSince: number
   readonly request: MessageCodec<Q>
   readonly response: MessageCodec<R>
+  /** Its response has an error code of its own, for the whole request. */
+  readonly hasErrorCode: boolean
 
   constructor({ key, name, versions, flexibleSince = Infinity, request, response }: ApiDeclaration<Q, R>) {
     const [first, last] = versions
@@ -69,6 +71,7 @@ export class Api<Q extends Fields = Fields, R extends Fields = Fields> {
     this.firstVersion = first
     this.lastVersion = last
     this.flexibleSince = flexibleSince
+    this.hasErrorCode = 'errorCode' in response
     this.request = new MessageCodec(request, flexibleSince, versions)
     this.response = new MessageCodec(response, flexibleSince, versions)
   }

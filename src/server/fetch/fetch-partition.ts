@@ -9,7 +9,7 @@ import { errnoOf, VltavaError } from '../../base/errors.ts'
 import type { BatchLocator, LocatedBatches } from '../../engine/batch-locator.ts'
 import type { LocalTransport } from '../../engine/local-transport.ts'
 import type { TopicInfo } from '../../protocol/transport.ts'
-import type { FileRange } from '../connection.ts'
+import type { FileRange } from '../answer-pieces.ts'
 import {
   INCONSISTENT_TOPIC_ID,
   KAFKA_STORAGE_ERROR,

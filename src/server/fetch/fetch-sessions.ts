@@ -5,8 +5,8 @@
  *   (id 0, epoch -1)   no session              (id n, epoch -1)   the session ends, this fetch is without one
  *   (id *, epoch 0)    a new session           (id n, epoch e)    the next fetch of session n: e must be what is due
  *
- * An incremental answer names partitions with batches, an error, or ends that moved; and what it names goes to the back,
- * so that partitions take turns at the limits. Bounded: a new session takes the place of one that was idle for
+ * An incremental answer names partitions with batches, an error, or ends that moved; and what it names goes to the
+ * back, so that partitions take turns at the limits. Bounded: a new session takes the place of one that was idle for
  * EVICTION_MS, or of none; then the client is answered without (id 0), which costs it nothing but bytes.
  */
 import type { Env } from '../../base/env/env.ts'

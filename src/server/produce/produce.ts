@@ -1,8 +1,8 @@
 /**
  * Produce: batches of a client into the log. @hot
  *
- * - The request was read into the thread's arena, so a batch is handed to its shard where it lies. What is too large for
- *   that was read onto the heap, and each batch is copied over when there is room.
+ * - The request was read into the thread's arena, so a batch is handed to its shard where it lies. What is too large
+ *   for that was read onto the heap, and each batch is copied over when there is room.
  * - acks=1 is answered when the shard has written (stable), acks=all when the disk has (committed), acks=0 never; with
  *   acks=0 a batch that is refused ends the connection, the only way to tell.
  * - Each partition has its own outcome. A request that is not through after its timeout is answered REQUEST_TIMED_OUT
@@ -100,19 +100,20 @@ class ProduceCall {
         partitionResponses.push(answer)
         // What the codec decodes is bytes; external records are what is encoded.
         const batch = records as Uint8Array | null
-        if (this.#refused(answer, info, batch)) continue
-        const adapted = this.#adapted(answer, info!, batch!)
+        // Without a topic or a batch it was refused.
+        if (this.#refused(answer, info, batch) || info === undefined || batch === null) continue
+        const adapted = this.#adapted(answer, info, batch)
         if (adapted === undefined) continue
         this.#missing += 1
         const { frame } = this.#call
         if (adapted !== batch) {
-          later.push(() => this.#copyAndSubmit(answer, info!, adapted))
+          later.push(() => this.#copyAndSubmit(answer, info, adapted))
           continue
         }
         if (frame instanceof ArenaFrame) {
-          this.#submit(answer, info!, frame.part(batch!.byteOffset - frame.bytes.byteOffset, batch!.length))
+          this.#submit(answer, info, frame.part(batch.byteOffset - frame.bytes.byteOffset, batch.length))
         } else {
-          later.push(() => this.#copyAndSubmit(answer, info!, batch!))
+          later.push(() => this.#copyAndSubmit(answer, info, batch))
         }
       }
     }
