@@ -59,9 +59,11 @@ export async function runGroup(client, bootstrap, protocol) {
     return member
   }
   const shares = (of) => of.map(({ assigned }) => assigned.length).sort()
+  /** Dealt out evenly: on the way there a group may have everything assigned in another way. */
   const covered = (of) => {
     const all = of.flatMap(({ assigned }) => assigned)
-    return all.length === GROUP_PARTITIONS && new Set(all).size === GROUP_PARTITIONS && Math.min(...shares(of)) > 0
+    const isWhole = all.length === GROUP_PARTITIONS && new Set(all).size === GROUP_PARTITIONS
+    return isWhole && new Set(of.map(({ assigned }) => assigned.length)).size === 1
   }
   const outcome = {}
   const reach = async (what, isReached, value) => {
