@@ -11,7 +11,14 @@ import { Log } from '../../client/log.ts'
 import { attachLocal, openLocal, type OpenedLocal } from '../../engine/open.ts'
 import type { GroupLink } from '../../protocol/group-link.ts'
 import type { Transport } from '../../protocol/transport.ts'
-import type { BenchRun } from './bench-run.ts'
+import type { BenchDirectory } from './bench-directory.ts'
+import type { BenchOptions } from './bench-options.ts'
+
+/** What a run is about, and where. */
+interface BenchPlace {
+  readonly options: BenchOptions
+  readonly directory: BenchDirectory
+}
 
 interface Opened extends Omit<OpenedLocal, 'transport' | 'groups'> {
   readonly transport: Transport
@@ -43,7 +50,7 @@ export class BenchLog implements AsyncDisposable {
   }
 
   /** Of the run's brokers, or else of its directory. Rejects with VltavaError DIRECTORY_*, BROKER_UNAVAILABLE. */
-  static async open({ options, directory }: Pick<BenchRun, 'options' | 'directory'>): Promise<BenchLog> {
+  static async open({ options, directory }: BenchPlace): Promise<BenchLog> {
     if (options.brokers !== undefined) return await BenchLog.attach(`${BROKERS}${options.brokers}`)
     const opened = await openLocal(
       {

@@ -18,6 +18,7 @@ import type { Decoded, Encodable, Fields } from '../../protocol/wire/schema.ts'
 import { WireFormatError } from '../../protocol/wire/wire-error.ts'
 import { WireReader } from '../../protocol/wire/wire-reader.ts'
 import { type ExternalBytes, WireWriter } from '../../protocol/wire/wire-writer.ts'
+import type { Exchange } from './exchange.ts'
 import { FrameAssembler } from './frames.ts'
 import type { Address, ClusterEnv, ClusterSettings } from './settings.ts'
 
@@ -31,12 +32,6 @@ const UNSUPPORTED_VERSION = kafkaError('UNSUPPORTED_VERSION')
 /** Bytes of a request that are not copied into it: they must stay as they are until it is answered. */
 export interface BorrowedBytes extends ExternalBytes {
   readonly bytes: Uint8Array
-}
-
-/** How an authentication talks to the broker before anything else does. */
-export interface Exchange {
-  readonly host: string
-  request<Q extends Fields, R extends Fields>(api: Api<Q, R>, message: Encodable<Decoded<Q>>): Promise<Decoded<R>>
 }
 
 /** An API of which only the answers matter. */

@@ -7,7 +7,7 @@ import type { Env } from '../../base/env/env.ts'
 import { VltavaError } from '../../base/errors.ts'
 import { SLAB_BYTES } from '../../base/slabs.ts'
 import { checkNumber } from '../producer-options.ts'
-import type { Exchange } from './connection.ts'
+import type { Exchange } from './exchange.ts'
 
 /** Something that happened to the cluster as this program sees it, told to `onNotice`. */
 export type ClusterNotice = {

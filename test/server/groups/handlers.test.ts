@@ -47,7 +47,6 @@ function contextOf(groups: GroupLink, apiVersion: number): RequestContext {
       throw new Error('group handlers ask nothing of it')
     },
     groups,
-    admin: undefined as never, // No handler of groups asks it.
     clock: new SimClock(),
     setting: () => undefined,
     signal: new AbortController().signal,
