@@ -104,8 +104,8 @@ export class FrameReader {
   }
 
   /**
-   * The next whole frame, 'wait' while there is no memory for it, undefined if more bytes must arrive. Throws what admit
-   * throws.
+   * The next whole frame; 'wait' while there is no memory for it; undefined if more bytes must arrive. Throws what the
+   * judge throws.
    */
   next(): Frame | 'wait' | undefined {
     if (this.#memory === undefined) {
