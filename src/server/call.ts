@@ -106,10 +106,5 @@ export class Call implements RequestContext {
 /** In place of a response: the request gets none (produce with acks=0). */
 export const NO_RESPONSE = Symbol('no response')
 
-/** The connection is closed without an answer; `message` is logged. */
-export class ConnectionFault extends Error {
-  override readonly name = 'ConnectionFault'
-}
-
 /** The server's own handlers know a little more than those of handler.ts; a response is the API's, or NO_RESPONSE. */
 export type ServerHandler = (request: never, call: Call) => unknown

@@ -18,7 +18,8 @@ import { readRequestHeader, writeResponseHeader } from '../protocol/wire/headers
 import { WireFormatError } from '../protocol/wire/wire-error.ts'
 import { WireReader } from '../protocol/wire/wire-reader.ts'
 import { type WirePiece, WireWriter } from '../protocol/wire/wire-writer.ts'
-import { Call, ConnectionFault, NO_RESPONSE, type Peer, type ServerCore } from './call.ts'
+import { Call, NO_RESPONSE, type Peer, type ServerCore } from './call.ts'
+import { ConnectionFault } from './connection-fault.ts'
 import { type FileRange, guessProtocol, releaseRanges } from './answer-pieces.ts'
 import { UNKNOWN_SERVER_ERROR } from './error-codes.ts'
 import { type Frame, type FrameJudge, type FrameMemory, FrameReader } from './frame-reader.ts'
@@ -135,7 +136,13 @@ export class Connection implements NetEvents, FrameJudge, Peer {
   onData(chunk: Uint8Array): void {
     if (this.#isClosed) return
     this.activeMs = this.#server.core.clock.monotonicMs()
-    this.#frames.push(chunk)
+    try {
+      this.#frames.push(chunk)
+    } catch (error) {
+      if (!(error instanceof ConnectionFault)) throw error
+      this.#fault(error.message)
+      return
+    }
     this.#advance()
   }
 

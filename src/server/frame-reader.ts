@@ -18,6 +18,8 @@ export interface FrameMemory {
   readonly bytes: Uint8Array
   /** Where the frame begins in `bytes`. */
   readonly start: number
+  /** So much of it is there. May throw, to refuse the rest. */
+  filled?(filledBytes: number): void
   /** Once, when nobody looks at the frame any more. */
   release(): void
 }
@@ -94,6 +96,7 @@ export class FrameReader {
     const count = Math.min(chunk.length, this.#sizeBytes - this.#filledBytes)
     memory.bytes.set(count === chunk.length ? chunk : chunk.subarray(0, count), memory.start + this.#filledBytes)
     this.#filledBytes += count
+    memory.filled?.(this.#filledBytes)
     if (count === chunk.length) return
     this.#chunks.push(chunk)
     this.#position = count
@@ -101,8 +104,8 @@ export class FrameReader {
   }
 
   /**
-   * The next whole frame, 'wait' while there is no memory for it, undefined if more bytes must arrive. Throws what
-   * admit throws.
+   * The next whole frame; 'wait' while there is no memory for it; undefined if more bytes must arrive. Throws what the
+   * judge throws.
    */
   next(): Frame | 'wait' | undefined {
     if (this.#memory === undefined) {
@@ -175,6 +178,7 @@ export class FrameReader {
     const count = Math.min(chunk.length - this.#position, this.#sizeBytes - this.#filledBytes)
     memory.bytes.set(chunk.subarray(this.#position, this.#position + count), memory.start + this.#filledBytes)
     this.#filledBytes += count
+    memory.filled?.(this.#filledBytes)
     this.#consume(count)
   }
 

@@ -7,7 +7,11 @@
  */
 import { assert } from '../base/assert.ts'
 import type { BatchMemory } from '../protocol/transport.ts'
+import { ConnectionFault } from './connection-fault.ts'
 import type { FrameMemory } from './frame-reader.ts'
+
+/** What a frame counts for before it is there. */
+const UNFILLED_BYTES = 16 << 10
 
 /** What of a transport is used here. */
 export interface Arena {
@@ -46,23 +50,36 @@ export class ArenaFrame implements FrameMemory {
   }
 }
 
+/**
+ * A frame on the heap. It counts for what has arrived and as much again, not for what its length claims: memory that
+ * nobody has written to is none yet.
+ */
 class HeapFrame implements FrameMemory {
   readonly bytes: Uint8Array
   readonly start: number
   readonly #owner: RequestMemory
-  #sizeBytes: number
+  readonly #sizeBytes: number
+  #countedBytes: number
 
-  constructor(owner: RequestMemory, bytes: Uint8Array, start: number, sizeBytes: number) {
-    this.#owner = owner
+  constructor(owner: RequestMemory, bytes: Uint8Array, start: number, sizeBytes: number, countedBytes: number) {
     this.bytes = bytes
     this.start = start
+    this.#owner = owner
     this.#sizeBytes = sizeBytes
+    this.#countedBytes = countedBytes
+  }
+
+  filled(filledBytes: number): void {
+    if (filledBytes <= this.#countedBytes) return
+    const countedBytes = Math.min(this.#sizeBytes, 2 * filledBytes)
+    this.#owner.heapTaken(countedBytes - this.#countedBytes)
+    this.#countedBytes = countedBytes
   }
 
   release(): void {
-    const sizeBytes = this.#sizeBytes
-    this.#sizeBytes = 0
-    if (sizeBytes > 0) this.#owner.heapReleased(sizeBytes)
+    const countedBytes = this.#countedBytes
+    this.#countedBytes = 0
+    if (countedBytes > 0) this.#owner.heapReleased(countedBytes)
   }
 }
 
@@ -94,12 +111,24 @@ export class RequestMemory {
     return memory === undefined ? undefined : new ArenaFrame(this, memory)
   }
 
-  /** Any other frame; undefined while the bound is reached. A frame over the bound gets its memory when it is alone. */
+  /** Any other frame; undefined while the bound is reached. */
   takeHeap(sizeBytes: number, inPlace: { chunk: Uint8Array; start: number } | undefined): FrameMemory | undefined {
-    if (this.#heapBytes > 0 && this.#heapBytes + sizeBytes > this.#heapBytesMax) return undefined
-    this.#heapBytes += sizeBytes
-    if (inPlace !== undefined) return new HeapFrame(this, inPlace.chunk, inPlace.start, sizeBytes)
-    return new HeapFrame(this, Buffer.allocUnsafeSlow(sizeBytes), 0, sizeBytes)
+    const countedBytes = inPlace === undefined ? Math.min(sizeBytes, UNFILLED_BYTES) : sizeBytes
+    if (this.#heapBytes > 0 && this.#heapBytes + countedBytes > this.#heapBytesMax) return undefined
+    this.#heapBytes += countedBytes
+    if (inPlace !== undefined) return new HeapFrame(this, inPlace.chunk, inPlace.start, sizeBytes, countedBytes)
+    return new HeapFrame(this, Buffer.allocUnsafeSlow(sizeBytes), 0, sizeBytes, countedBytes)
+  }
+
+  /**
+   * A frame that is being filled has grown. Those that were begun may go over the bound, to twice of it; throws
+   * ConnectionFault for one that would lead beyond, unless it is alone.
+   */
+  heapTaken(bytes: number): void {
+    if (this.#heapBytes + bytes > 2 * this.#heapBytesMax && this.#heapBytes > bytes) {
+      throw new ConnectionFault(`requests under way hold ${this.#heapBytes} bytes, twice of queued.max.request.bytes`)
+    }
+    this.#heapBytes += bytes
   }
 
   /** Calls back when memory has come back; returns how to stop waiting. */

@@ -41,7 +41,8 @@ export function leavingMembers(request: LeaveGroupRequest, apiVersion: number): 
 
 export function leaveResponse(apiVersion: number, members: LeaveGroupResponse['members']): LeaveGroupResponse {
   const errorCode = apiVersion >= BATCH_SINCE ? GroupError.NONE : (members[0]?.errorCode ?? GroupError.NONE)
-  return { throttleTimeMs: 0, errorCode, members }
+  // Before batches the answer has no members: what became of the one is the error of the whole.
+  return { throttleTimeMs: 0, errorCode, members: apiVersion >= BATCH_SINCE ? members : [] }
 }
 
 export function leaveGroup(

@@ -20,7 +20,8 @@ import type { produce } from '../../protocol/messages/00-produce.ts'
 import type { Acks, BatchListener, BatchMemory, TopicInfo } from '../../protocol/transport.ts'
 import type { RequestOf } from '../../protocol/wire/api.ts'
 import { ATTRIBUTES, RECORD_COUNT } from '../../record/batch-layout.ts'
-import { type Call, ConnectionFault, NO_RESPONSE, type ServerCore, type ServerHandler } from '../call.ts'
+import { type Call, NO_RESPONSE, type ServerCore, type ServerHandler } from '../call.ts'
+import { ConnectionFault } from '../connection-fault.ts'
 import {
   INVALID_RECORD,
   INVALID_REQUIRED_ACKS,
