@@ -132,6 +132,11 @@ async function withServer(name, work) {
 async function throughput(name, report) {
   await withServer(name, async (server) => {
     const admin = await WireClient.connect(server.bootstrap)
+    // Not counted: a JVM that has just started is busy compiling.
+    await createTopic(admin, 'warm-up', 8)
+    const warmUp = { size: 100, codec: 'lz4', acks: '1', partitions: 8, records: size.megabytes * 1e4 }
+    await PRODUCERS.rdkafka({ bootstrap: server.bootstrap, topic: 'warm-up', ...warmUp })
+    await CONSUMERS.rdkafka({ bootstrap: server.bootstrap, topic: 'warm-up', ...warmUp })
     for (const each of size.matrix) {
       for (const tool of Object.keys(PRODUCERS)) {
         const topic = `${tool}-${each.size}-${each.codec}-${each.acks}-${each.partitions}`
