@@ -38,7 +38,7 @@ anew each time; one of the same name that the demo did not make is left alone, a
     const args = parseArguments(context.args, { data: { type: 'string' }, records: { type: 'string' } })
     const directory = args.text('data') ?? './data'
     const recordCount = args.integer('records', 1, RECORDS_MAX) ?? RECORDS
-    const outcome = await withLog(directory, context, (log) => runDemo(log, recordCount, context), true)
+    const outcome = await withLog(directory, context, (log) => runDemo(log, recordCount, context), { mayCreate: true })
     if (args.json) await writeJson(context.stdout, asJson(directory, outcome))
     else await writeLine(context.stdout, asText(directory, outcome))
     return EXIT_OK

@@ -38,6 +38,12 @@ export function checkedBrokers(brokers: string, directory: string | undefined): 
   return brokers
 }
 
+export interface OpeningOptions {
+  readonly mayCreate?: boolean
+  /** Of the broker, by Kafka's names. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
 /** The option that names the place, for hints. */
 export function placeOption(place: LogPlace): string {
   return 'brokers' in place ? `--brokers ${place.brokers}` : `--data ${place.directory}`
@@ -52,7 +58,7 @@ export async function withLog<T>(
   place: string | LogPlace,
   { stderr }: Pick<CommandContext, 'stderr'>,
   work: (log: Log) => Promise<T>,
-  mayCreate = false,
+  { mayCreate = false, settings }: OpeningOptions = {},
 ): Promise<T> {
   if (typeof place !== 'string' && 'brokers' in place) {
     const log = await connect({ brokers: place.brokers, clientId: 'vltava-cli', connectTimeoutMs: CONNECT_MS })
@@ -63,7 +69,7 @@ export async function withLog<T>(
     const hint = `vltava topic create NAME --partitions 1 --data ${directory}`
     throw new VltavaError('DIRECTORY_UNUSABLE', `${directory} does not exist; make it with: ${hint}`)
   }
-  const log = await open({ dir: directory })
+  const log = await open({ dir: directory, ...(settings === undefined ? {} : { settings }) })
   return await closing(log, async () => {
     await tellDamage(log, stderr)
     return await work(log)

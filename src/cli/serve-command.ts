@@ -68,7 +68,7 @@ async function run(context: CommandContext): Promise<number> {
     await stopped(signal)
     if (!args.json) await writeLine(stderr, 'vltava: closing')
   }
-  await withLog(directory, context, work, true)
+  await withLog(directory, context, work, { mayCreate: true, settings })
   return EXIT_OK
 }
 

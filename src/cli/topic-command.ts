@@ -249,7 +249,7 @@ function toCommand(verb: Verb): Command {
       const args = parseArguments(context.args, { ...LOG_OPTIONS, ...verb.options }, verb.positionals)
       const place = logPlace(args)
       const work = verb.prepare(args, context)
-      await withLog(place, context, work, verb.mayCreate)
+      await withLog(place, context, work, { mayCreate: verb.mayCreate === true })
       return EXIT_OK
     },
   }

@@ -163,7 +163,7 @@ const CONSUMER_MISTAKES: readonly Mistake[] = [
     name: 'begin neither at the start nor at the end',
     make: (log) => log.consumer({ from: wrong('beginning') }),
     code: 'INVALID_ARGUMENT',
-    says: /from=beginning is neither earliest nor latest/,
+    says: /from=beginning is none of earliest, latest, none/,
   },
   {
     name: 'seek in a partition that is not assigned',
