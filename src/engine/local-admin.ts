@@ -1,6 +1,8 @@
 /**
  * LocalAdmin: the AdminLink of a client thread of this process. Owned by that thread.
  */
+import type { Fs, VolumeSize } from '../base/env/env.ts'
+import { storageCall } from '../base/file-io.ts'
 import type { AdminLink, EngineReplies, EngineRequest, LeaderEpochLookup } from '../protocol/admin-link.ts'
 import type { Overrides } from '../settings/overrides.ts'
 import type { PartitionPlace } from './partition-reader.ts'
@@ -16,10 +18,12 @@ export interface AdminAccess {
 export class LocalAdmin implements AdminLink {
   readonly directory: string
   readonly #access: AdminAccess
+  readonly #fs: Fs
   #overrides: Overrides
   readonly #listeners = new Set<() => void>()
 
-  constructor(access: AdminAccess, overrides: Overrides) {
+  constructor(fs: Fs, access: AdminAccess, overrides: Overrides) {
+    this.#fs = fs
     this.directory = access.directory
     this.#access = access
     this.#overrides = overrides
@@ -38,6 +42,10 @@ export class LocalAdmin implements AdminLink {
   onOverrides(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)
+  }
+
+  volume(): VolumeSize | undefined {
+    return storageCall(`the size of the file system of ${this.directory}`, () => this.#fs.volume(this.directory))
   }
 
   sizeBytes(topic: string, partition: number): number {

@@ -108,7 +108,7 @@ export class LocalTransport implements Transport {
     this.#epochs = new EpochBook(env.fs)
     this.#watches = new PartitionWatches(this.#shards)
     this.#learn(attached.topics, [])
-    this.admin = new LocalAdmin(this, attached.overrides)
+    this.admin = new LocalAdmin(env.fs, this, attached.overrides)
   }
 
   /** A message of the dispatcher, passed on by whoever owns the control link. */

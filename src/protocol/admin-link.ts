@@ -2,6 +2,7 @@
  * AdminLink: what the handlers of the listener ask of the engine beyond a Transport: outcomes topic by topic, settings,
  * quotas, the inside of partitions. Only an engine in this process answers it.
  */
+import type { VolumeSize } from '../base/env/env.ts'
 import type { ErrorData } from '../base/errors.ts'
 import type { SettingChange } from '../settings/alter.ts'
 import type { Overrides, QuotaEntry, Values } from '../settings/overrides.ts'
@@ -100,6 +101,8 @@ export interface LeaderEpochLookup {
 export interface AdminLink {
   /** The data directory. */
   readonly directory: string
+  /** Of its file system; undefined where nobody knows. Throws StorageError. */
+  volume(): VolumeSize | undefined
   /** As it is now, in this thread. */
   readonly overrides: Overrides
   /** Calls back when they changed; returns how to take that back. */

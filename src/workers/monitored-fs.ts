@@ -6,7 +6,7 @@
  * for the disk runs with the activity word at IN_SYSTEM_CALL, and beats when it returns: a recovery that reads for
  * seconds is between two calls when the supervisor happens to look. Calls are per write, not per record.
  */
-import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode } from '../base/env/env.ts'
+import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode, VolumeSize } from '../base/env/env.ts'
 import { Activity, type Watermarks } from '../ring/watermarks.ts'
 
 export class MonitoredFs implements Fs {
@@ -26,6 +26,9 @@ export class MonitoredFs implements Fs {
   }
   stat(path: string): FileStat | undefined {
     return this.#during(() => this.#fs.stat(path))
+  }
+  volume(path: string): VolumeSize | undefined {
+    return this.#during(() => this.#fs.volume(path))
   }
   list(path: string): string[] {
     return this.#during(() => this.#fs.list(path))

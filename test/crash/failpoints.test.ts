@@ -44,8 +44,16 @@ const CHANGES = [
 ]
 /** Reached once in the life of a process. */
 const ONCE = /^(close|open):/
-/** Reached by nothing that the load does: partitions are not added to topics. */
-const NOT_IN_LOAD = new Set(['create-partitions:after-file'])
+/**
+ * Reached by nothing that the load does: partitions are not added to topics, and there are no groups, whose coordinator
+ * the simulation stops at these points (test/sim/groups.test.ts) and threads kill (test/workers/groups.test.ts).
+ */
+const NOT_IN_LOAD = new Set([
+  'create-partitions:after-file',
+  'coordinator:request',
+  'offsets-rewrite:before-trim',
+  'offsets-rewrite:start',
+])
 
 /**
  * A warm directory, a process that dies at the failpoint (or ends), and what is found. Returns whether it died of it.

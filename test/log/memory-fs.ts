@@ -53,6 +53,10 @@ export class MemoryFs implements Fs {
     return bytes === undefined && !isDirectory ? undefined : { sizeBytes: bytes?.length ?? 0, mtimeMs: 0, isDirectory }
   }
 
+  volume(): undefined {
+    return undefined
+  }
+
   list(path: string): string[] {
     const names = [...this.files.keys(), ...this.directories].filter((name) => name.startsWith(`${path}/`))
     return names.map((name) => name.slice(path.length + 1)).sort()

@@ -2,7 +2,7 @@
  * OwnedFs: the simulated file system as one thread sees it. When the thread ends, the files that it had open are
  * closed, as Node closes a worker's.
  */
-import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode } from '../../src/base/env/env.ts'
+import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode, VolumeSize } from '../../src/base/env/env.ts'
 
 export class OwnedFs implements Fs {
   readonly #fs: Fs
@@ -29,6 +29,9 @@ export class OwnedFs implements Fs {
 
   stat(path: string): FileStat | undefined {
     return this.#fs.stat(path)
+  }
+  volume(path: string): VolumeSize | undefined {
+    return this.#fs.volume(path)
   }
   list(path: string): string[] {
     return this.#fs.list(path)

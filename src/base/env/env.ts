@@ -26,6 +26,12 @@ export interface FileStat {
   readonly isDirectory: boolean
 }
 
+/** Of a file system; `usableBytes` is what this process may still write. */
+export interface VolumeSize {
+  readonly totalBytes: number
+  readonly usableBytes: number
+}
+
 /**
  * `read`: must exist, read only. `write`: must exist, read and write. `create`: must not exist, read and write.
  * `replace`: created or truncated to nothing, read and write.
@@ -72,6 +78,8 @@ export interface Fs {
   open(path: string, mode: OpenMode): File
   /** Undefined if nothing is there. */
   stat(path: string): FileStat | undefined
+  /** Of the file system that holds `path`; undefined where nobody knows. */
+  volume(path: string): VolumeSize | undefined
   /** Names in a directory, sorted by code unit. */
   list(path: string): string[]
   /** Creates one directory (mode 0700); its parent must exist. */

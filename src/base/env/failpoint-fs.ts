@@ -10,7 +10,7 @@
  *   fs:sync         before fdatasync of a file
  *   fs:truncate, fs:rename, fs:unlink, fs:make-directory, fs:remove-directory, fs:sync-directory
  */
-import type { DirectoryLock, Failpoint, File, FileMap, FileStat, Fs, OpenMode } from './env.ts'
+import type { DirectoryLock, Failpoint, File, FileMap, FileStat, Fs, OpenMode, VolumeSize } from './env.ts'
 
 export class FailpointFs implements Fs {
   readonly #fs: Fs
@@ -32,6 +32,9 @@ export class FailpointFs implements Fs {
   }
   stat(path: string): FileStat | undefined {
     return this.#fs.stat(path)
+  }
+  volume(path: string): VolumeSize | undefined {
+    return this.#fs.volume(path)
   }
   list(path: string): string[] {
     return this.#fs.list(path)

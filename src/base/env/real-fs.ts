@@ -18,6 +18,7 @@ import {
   readSync,
   renameSync,
   rmdirSync,
+  statfsSync,
   statSync,
   unlinkSync,
   writeSync,
@@ -26,7 +27,7 @@ import {
 import { constants as osConstants } from 'node:os'
 import { assert } from '../assert.ts'
 import { native, systemError } from '../native.ts'
-import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode } from './env.ts'
+import type { DirectoryLock, File, FileMap, FileStat, Fs, OpenMode, VolumeSize } from './env.ts'
 import { acquireLock } from './real-lock.ts'
 
 const FLAGS: Record<OpenMode, number> = {
@@ -57,6 +58,11 @@ export class RealFs implements Fs {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
       throw error
     }
+  }
+
+  volume(path: string): VolumeSize {
+    const { bsize, blocks, bavail } = statfsSync(path)
+    return { totalBytes: blocks * bsize, usableBytes: bavail * bsize }
   }
 
   list(path: string): string[] {

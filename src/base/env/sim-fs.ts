@@ -87,6 +87,10 @@ export class SimFs implements Fs {
     return { sizeBytes: node.image.sizeBytes, mtimeMs: node.image.mtimeMs, isDirectory: false }
   }
 
+  volume(): undefined {
+    return undefined
+  }
+
   list(path: string): string[] {
     this.#begin('list', 'scandir', path)
     return [...this.#directory(path, 'scandir').entries.keys()].sort()

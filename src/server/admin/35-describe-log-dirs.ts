@@ -1,6 +1,6 @@
 /**
  * DescribeLogDirs and AlterReplicaLogDirs: one directory, from which no partition can move. Sizes are those of the
- * segments' logs; what the file system has left (version 4) is not asked, which the protocol says with -1.
+ * segments' logs; the file system's own are those of statfs (version 4, KIP-827), or -1 where nobody knows.
  */
 import { kafkaError } from '../../protocol/kafka-errors.ts'
 import type { alterReplicaLogDirs } from '../../protocol/messages/34-alter-replica-log-dirs.ts'
@@ -20,12 +20,16 @@ export const handleDescribeLogDirs: Handler<typeof describeLogDirs> = (request, 
   const topics = wanted
     .map(({ topic, partitions }) => sizesOf(topic, partitions, context))
     .filter(({ partitions }) => partitions.length > 0)
+  const { totalBytes, usableBytes } = context.admin.volume() ?? {
+    totalBytes: UNKNOWN_BYTES,
+    usableBytes: UNKNOWN_BYTES,
+  }
   const directory = {
     errorCode: 0,
     logDir: context.admin.directory,
     topics,
-    totalBytes: UNKNOWN_BYTES,
-    usableBytes: UNKNOWN_BYTES,
+    totalBytes,
+    usableBytes,
     isCordoned: false,
   }
   return { throttleTimeMs: 0, errorCode: 0, results: [directory] }

@@ -23,8 +23,8 @@ afterAll(() => {
   node.rmSync(root, { recursive: true })
 })
 
-/** Locks and descriptors have no counterpart in node:fs. */
-type NamedFs = Omit<Fs, 'lock' | 'syncDescriptor'>
+/** Locks and descriptors have no counterpart in node:fs, the simulator no volume. */
+type NamedFs = Omit<Fs, 'lock' | 'syncDescriptor' | 'volume'>
 
 /** The least that lets node:fs stand beside SimFs. */
 class NodeFs implements NamedFs {
