@@ -45,8 +45,8 @@ const CHANGES = [
 /** Reached once in the life of a process. */
 const ONCE = /^(close|open):/
 /**
- * Reached by nothing that the load does: partitions are not added to topics, and there are no groups. Their coordinator
- * dies at a request in test/workers/groups.test.ts, and the simulation stops it before a trim (test/sim/groups.test.ts).
+ * Reached by nothing that the load does: partitions are not added to topics, and there are no groups. Their host dies
+ * at a request in test/workers/groups.test.ts, and the simulation stops it before a trim (test/sim/groups.test.ts).
  */
 const NOT_IN_LOAD = new Set([
   'create-partitions:after-file',
